@@ -1,0 +1,36 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ordinary build: tests, the rig, and the agent as a host program. What runs in a guest is
+// compiled a second time as Embedded Swift by `make guest` (mk/guest.mk) from the same sources.
+import PackageDescription
+
+let package = Package(
+    name: "ringway",
+    products: [
+        .executable(name: "ringway", targets: ["ringway"]),
+        .executable(name: "ringway-rig", targets: ["ringway-rig"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .target(name: "CShim"),
+        .target(name: "RingBuffer", dependencies: ["CShim"]),
+        .target(name: "RingTransport", dependencies: ["RingBuffer", "CShim"]),
+        .target(name: "USBIP"),
+        .target(name: "GuestAgent", dependencies: ["USBIP", "RingTransport", "RingBuffer", "CShim"]),
+        .executableTarget(name: "ringway", dependencies: ["GuestAgent"]),
+        .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
+        .target(name: "Rig", dependencies: ["Clibelf", "CShim"]),
+        .executableTarget(
+            name: "ringway-rig",
+            dependencies: ["Rig", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .target(name: "TestSupport", dependencies: ["CShim"], path: "Tests/TestSupport"),
+        .testTarget(name: "RingBufferTests", dependencies: ["RingBuffer", "CShim", "TestSupport"]),
+        .testTarget(name: "RingTransportTests", dependencies: ["RingTransport", "TestSupport"]),
+        .testTarget(name: "GuestAgentTests", dependencies: ["GuestAgent", "TestSupport"]),
+        .testTarget(name: "RigTests", dependencies: ["Rig", "TestSupport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

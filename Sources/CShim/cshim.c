@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE 1
+#include "cshim.h"
+#include <stdio.h>
+
+socklen_t cs_unix_address(struct sockaddr_un *address, const char *path) {
+  size_t length = strlen(path);
+  if (length == 0 || length >= sizeof address->sun_path) return 0;
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  memcpy(address->sun_path, path, length + 1);
+  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+}
+
+int cs_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
+
+int cs_seal_size(int fd) { return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }
+
+int cs_wipe_on_fork(void *address, size_t length) { return madvise(address, length, MADV_WIPEONFORK); }
+
+void cs_strerror(int error, char *buffer, size_t size) { snprintf(buffer, size, "%s", strerror(error)); }
+
+int cs_peer_credentials(int fd, int *pid, unsigned *uid, unsigned *gid) {
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
+  *pid = credentials.pid;
+  *uid = credentials.uid;
+  *gid = credentials.gid;
+  return 0;
+}
+
+int cs_send_descriptor(int socket, int fd) {
+  char byte = 'F';
+  struct iovec vector = {&byte, 1};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  memset(&control, 0, sizeof control);
+  struct msghdr message = {0};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(c), &fd, sizeof fd);
+  return sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
+}
+
+int cs_receive_descriptor(int socket) {
+  char byte;
+  struct iovec vector = {&byte, 1};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct msghdr message = {0};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) return -1;
+  struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+  if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
+    errno = EBADMSG;
+    return -1;
+  }
+  int fd;
+  memcpy(&fd, CMSG_DATA(c), sizeof fd);
+  return fd;
+}
+
+static struct watched {
+  char *volatile start;
+  volatile size_t length;
+  volatile unsigned faults;
+} watched[CS_WATCHED_RANGES];
+
+static void on_bus_error(int number, siginfo_t *info, void *context) {
+  (void)context;
+  char *at = info->si_addr;
+  for (int i = 0; i < CS_WATCHED_RANGES; i++) {
+    char *start = watched[i].start;
+    if (!start || at < start || at >= start + watched[i].length) continue;
+    void *zeros = mmap(start, watched[i].length, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if (zeros == MAP_FAILED) break;
+    watched[i].faults++;
+    return;
+  }
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+int cs_watch_range(void *start, size_t length) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_sigaction = on_bus_error;
+  action.sa_flags = SA_SIGINFO;
+  for (int i = 0; i < CS_WATCHED_RANGES; i++) {
+    if (watched[i].start) continue;
+    watched[i].length = length;
+    watched[i].faults = 0;
+    watched[i].start = start;
+    return sigaction(SIGBUS, &action, NULL);
+  }
+  errno = ENOSPC;
+  return -1;
+}
+
+void cs_unwatch_range(void *start) {
+  for (int i = 0; i < CS_WATCHED_RANGES; i++)
+    if (watched[i].start == start) watched[i].start = NULL;
+}
+
+unsigned cs_watched_faults(void *start) {
+  for (int i = 0; i < CS_WATCHED_RANGES; i++)
+    if (watched[i].start == start) return watched[i].faults;
+  return 0;
+}
