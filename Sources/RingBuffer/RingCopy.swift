@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+
+/// How bytes may be moved to and from a section.
+public enum CopyMode: Sendable {
+    /// Cached memory: memcpy.
+    case block
+    /// Any other memory type: aligned 8-byte words and single bytes only. An unaligned access, or an
+    /// exclusive, to Device memory faults on arm64.
+    case alignedWords
+    /// One byte a time by plain scalar accesses: what a data-race detector can see. For tests.
+    case scalars
+}
+
+@usableFromInline
+enum RingCopy {
+    /// Copies into a section; `destination` is in the section, `source` is private.
+    @inlinable static func store(
+        _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int, _ mode: CopyMode
+    ) {
+        switch mode {
+        case .block: memcpy(destination, source, count)
+        case .alignedWords: storeWords(destination, source, count)
+        case .scalars:
+            for i in 0..<count {
+                destination.storeBytes(of: source.load(fromByteOffset: i, as: UInt8.self), toByteOffset: i, as: UInt8.self)
+            }
+        }
+    }
+
+    /// Copies out of a section; `source` is in the section, `destination` is private.
+    @inlinable static func load(
+        _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int, _ mode: CopyMode
+    ) {
+        switch mode {
+        case .block: memcpy(destination, source, count)
+        case .alignedWords: loadWords(destination, source, count)
+        case .scalars:
+            for i in 0..<count {
+                destination.storeBytes(of: source.load(fromByteOffset: i, as: UInt8.self), toByteOffset: i, as: UInt8.self)
+            }
+        }
+    }
+
+    /// Bytes before the first 8-byte boundary at or after `pointer`, at most `count`.
+    @usableFromInline static func headBytes(_ pointer: UnsafeRawPointer, _ count: Int) -> Int {
+        min(count, (8 - (Int(bitPattern: pointer) & 7)) & 7)
+    }
+
+    // The words go through SharedWord64/8-bit atomics' relaxed form, so that the compiler can neither
+    // merge them into wider accesses nor turn the loop back into memcpy.
+    @usableFromInline static func storeWords(
+        _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int
+    ) {
+        var i = 0
+        let head = headBytes(UnsafeRawPointer(destination), count)
+        while i < head { SharedByte(destination + i).store(source.load(fromByteOffset: i, as: UInt8.self)); i += 1 }
+        while i + 8 <= count {
+            SharedWord64(destination + i).storeRelaxed(source.loadUnaligned(fromByteOffset: i, as: UInt64.self))
+            i += 8
+        }
+        while i < count { SharedByte(destination + i).store(source.load(fromByteOffset: i, as: UInt8.self)); i += 1 }
+    }
+
+    @usableFromInline static func loadWords(
+        _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int
+    ) {
+        let from = UnsafeMutableRawPointer(mutating: source)
+        var i = 0
+        let head = headBytes(source, count)
+        while i < head { destination.storeBytes(of: SharedByte(from + i).load(), toByteOffset: i, as: UInt8.self); i += 1 }
+        while i + 8 <= count {
+            destination.storeBytes(of: SharedWord64(from + i).loadRelaxed(), toByteOffset: i, as: UInt64.self)
+            i += 8
+        }
+        while i < count { destination.storeBytes(of: SharedByte(from + i).load(), toByteOffset: i, as: UInt8.self); i += 1 }
+    }
+}
