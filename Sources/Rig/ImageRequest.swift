@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// The processor of a guest, under the names that the project, Debian and the kernel give it.
+public enum GuestArchitecture: String, Sendable, CaseIterable, Codable {
+    case x86_64
+    case aarch64
+
+    /// Debian's name.
+    public var debian: String { self == .x86_64 ? "amd64" : "arm64" }
+    /// `ARCH=` of the kernel's build.
+    var kernel: String { self == .x86_64 ? "x86_64" : "arm64" }
+    /// The folder of shared libraries under /lib and /usr/lib.
+    var multiarch: String { "\(rawValue)-linux-gnu" }
+    /// The compiler prefix where this machine is of another architecture, else nothing.
+    var crossPrefix: String { self == .host ? "" : "\(multiarch)-" }
+
+    /// This machine's own.
+    public static var host: GuestArchitecture {
+        #if arch(arm64)
+            .aarch64
+        #else
+            .x86_64
+        #endif
+    }
+}
+
+/// What a guest is for; decides the kernel modules of its image.
+public enum GuestRole: String, Sendable, CaseIterable, Codable {
+    /// Owns USB devices and exports them.
+    case exporter
+    /// Attaches them.
+    case importer
+}
+
+/// A file that goes into an image besides its fixed part.
+public struct GuestFile: Sendable {
+    public enum Content: Sendable {
+        case file(URL)
+        case data(Data)
+    }
+
+    /// The absolute path in the guest.
+    public var path: String
+    public var content: Content
+    public var mode: UInt16
+
+    public init(path: String, content: Content, mode: UInt16 = 0o644) {
+        self.path = path
+        self.content = content
+        self.mode = mode
+    }
+
+    /// A text file.
+    public init(path: String, text: String, mode: UInt16 = 0o644) {
+        self.init(path: path, content: .data(Data(text.utf8)), mode: mode)
+    }
+}
+
+/// The two guest binaries that `make guest` leaves in `.build-guest/<architecture>/`.
+public struct AgentBinaries: Sendable {
+    /// Becomes `/usr/bin/ringway`.
+    public var agent: URL
+    /// Becomes `/usr/lib/ringway/libringway-preload.so`.
+    public var preload: URL
+
+    public init(agent: URL, preload: URL) {
+        self.agent = agent
+        self.preload = preload
+    }
+
+    /// The pair in its usual place below the project's root.
+    public init(root: URL, architecture: GuestArchitecture) {
+        let folder = root.appendingPathComponent(".build-guest/\(architecture.rawValue)")
+        self.init(
+            agent: folder.appendingPathComponent("ringway"),
+            preload: folder.appendingPathComponent("libringway-preload.so"))
+    }
+}
+
+/// What an image is to hold and where it goes.
+public struct ImageRequest: Sendable {
+    /// The project's root: `kernel/ringway_uio` is built from there.
+    public var root: URL
+    /// Packages, trees and built modules, by version: kept between runs.
+    public var cache: URL
+    /// The image file to write.
+    public var output: URL
+    public var architecture: GuestArchitecture
+    public var role: GuestRole
+    /// The text of `/etc/ringway/ringway.conf`.
+    public var configuration: String
+    /// Nil builds an image without the agent and the preload library.
+    public var agent: AgentBinaries?
+    public var extraFiles: [GuestFile]
+    /// Kernel modules beyond those of the role.
+    public var extraModules: [String]
+    /// Size of a file that does nothing but take room: for the scenario of the image that is too large.
+    public var ballastBytes: Int
+
+    /// - Parameter cache: `.build-rig/cache` below the root unless given, or named by `RINGWAY_RIG_CACHE`.
+    public init(
+        root: URL, output: URL, role: GuestRole, configuration: String, agent: AgentBinaries?,
+        architecture: GuestArchitecture = .x86_64, extraFiles: [GuestFile] = [], extraModules: [String] = [],
+        ballastBytes: Int = 0, cache: URL? = nil
+    ) {
+        self.root = root
+        self.output = output
+        self.role = role
+        self.configuration = configuration
+        self.agent = agent
+        self.architecture = architecture
+        self.extraFiles = extraFiles
+        self.extraModules = extraModules
+        self.ballastBytes = ballastBytes
+        self.cache = cache ?? Self.defaultCache(root: root)
+    }
+
+    static func defaultCache(root: URL) -> URL {
+        if let path = ProcessInfo.processInfo.environment["RINGWAY_RIG_CACHE"], !path.isEmpty {
+            return URL(fileURLWithPath: path)
+        }
+        return root.appendingPathComponent(".build-rig/cache")
+    }
+}
+
+/// An image that is ready to boot.
+public struct BuiltImage: Sendable {
+    /// The gzipped cpio archive: QEMU's `-initrd`.
+    public let url: URL
+    /// QEMU's `-kernel`: Debian's, byte for byte.
+    public let kernel: URL
+    /// Debian's name of the kernel's version, as `uname -r` says it.
+    public let kernelRelease: String
+    public let compressedSize: Int
+    /// What the files take once unpacked, in whole pages.
+    public let unpackedSize: Int
+    /// The memory, in bytes and a whole number of MiB, with which a guest unpacks this image and boots.
+    public let memoryNeeded: Int
+    /// Every file of the image.
+    public let manifest: ImageManifest
+
+    /// Throws where a guest with `memory` bytes could not unpack this image: the message names the memory that can.
+    public func require(memory: Int) throws {
+        guard memory < memoryNeeded else { return }
+        throw RigError(
+            tried: "boot \(url.lastPathComponent) with \(MemoryEstimate.mebibytes(memory)) of memory",
+            happened: "it unpacks to \(MemoryEstimate.mebibytes(unpackedSize)), and the kernel lets an initramfs have "
+                + "half of the memory: the guest would print \"Initramfs unpacking failed: write error\"",
+            remedy: "give the guest \(MemoryEstimate.mebibytes(memoryNeeded)), or make the image smaller")
+    }
+}
+
+/// What an image holds and where it came from.
+public struct ImageManifest: Sendable, Codable, Equatable {
+    public struct Entry: Sendable, Codable, Equatable {
+        /// The absolute path in the guest.
+        public let path: String
+        public let mode: UInt32
+        public let size: Int
+        /// Of a regular file's content.
+        public let sha256: String?
+        /// Package and version of a file that is Debian's own, byte for byte; `ringway` of ours.
+        public let origin: String
+    }
+
+    public let entries: [Entry]
+
+    /// The entry at `path`.
+    public subscript(path: String) -> Entry? { entries.first { $0.path == path } }
+}
