@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+# Builds `ringway` and `libringway-preload.so` for one architecture as Embedded Swift:
+#     make -f mk/guest-arch.mk ARCH=x86_64|aarch64
+# The sources are the ordinary ones. SwiftPM is not used, because it can neither give one module its
+# own optimisation level for one product nor link against a libc that the toolchain does not know.
+
+ARCH ?= x86_64
+OUT := .build-guest/$(ARCH)
+OBJ := $(OUT)/obj
+SYSROOT := .build-guest/sysroot/$(ARCH)
+
+# The compiler says where its toolchain is; that holds for a symbolic link and for a version manager.
+SWIFTC := swiftc
+TOOLCHAIN := $(shell $(SWIFTC) -print-target-info 2>/dev/null | \
+    sed -n 's|.*"runtimeResourcePath": "\(.*\)/lib/swift".*|\1|p')
+ifeq ($(TOOLCHAIN),)
+$(error no Swift toolchain found: is `swiftc` (6.3) on PATH?)
+endif
+CLANG := $(TOOLCHAIN)/bin/clang
+OBJCOPY := $(TOOLCHAIN)/bin/llvm-objcopy
+
+ifeq ($(ARCH),x86_64)
+SWIFT_TARGET := x86_64-unknown-none-elf
+else ifeq ($(ARCH),aarch64)
+SWIFT_TARGET := aarch64-none-none-elf
+else
+$(error ARCH is '$(ARCH)': it must be x86_64 or aarch64)
+endif
+C_TARGET := $(ARCH)-linux-gnu
+UNICODE := $(TOOLCHAIN)/lib/swift/embedded/$(SWIFT_TARGET)/libswiftUnicodeDataTables.a
+
+# The bare-metal target knows no operating system, but the headers ask for one.
+SYSTEM_HEADERS := -nostdlibinc -isystem $(SYSROOT)/include
+LINUX_MACROS := -D__linux__=1 -D__gnu_linux__=1 -D__unix__=1
+CFLAGS := --target=$(C_TARGET) -std=c11 -Os -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables \
+    -fstack-protector-strong -ffunction-sections -fdata-sections -Wall -Wextra -Werror $(SYSTEM_HEADERS)
+# musl has no stack-protector support in a library that must also load under glibc.
+SHIM_CFLAGS := $(filter-out -fstack-protector-strong,$(CFLAGS))
+SWIFTFLAGS := -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feature Embedded \
+    -wmo -parse-as-library -warnings-as-errors -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
+    -Xfrontend -function-sections -Xcc -fPIC -Xcc -ffunction-sections -Xcc -fdata-sections \
+    -Xcc -fmodule-map-file=Sources/CShim/include/module.modulemap -I Sources/CShim/include \
+    $(foreach flag,$(SYSTEM_HEADERS) $(LINUX_MACROS),-Xcc $(flag))
+# lld: GNU ld refuses the copy relocations of Embedded Swift's protected symbols.
+LINK := $(CLANG) --target=$(C_TARGET) -fuse-ld=lld -nostdlib \
+    -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--fatal-warnings
+
+sources = $(sort $(shell find Sources/$(1) -name '*.swift' 2>/dev/null))
+say = @printf '%8s  %s\n' $(ARCH) '$(1)'
+
+.DELETE_ON_ERROR:
+.PHONY: all force
+all: $(OUT)/ringway $(OUT)/libringway-preload.so
+
+# One stamp a list of inputs: it changes when a source is added or removed, or when the flags do.
+define stamp
+@mkdir -p $(@D); printf '%s\n' '$(1)' >$@.new; \
+    if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+endef
+$(OBJ)/settings: force
+	$(call stamp,$(TOOLCHAIN) $(SWIFTFLAGS) $(CFLAGS) $(LINK))
+$(OBJ)/%.sources: force
+	$(call stamp,$(call sources,$*))
+
+$(SYSROOT)/packages: mk/sysroot.sh
+	$(call say,musl and libgcc from Debian packages)
+	@mk/sysroot.sh $(ARCH) $(SYSROOT)
+
+# $(1) module  $(2) optimisation  $(3) modules that it imports  $(4) further flags
+define swift_module
+$(OBJ)/$(1).o: $$(call sources,$(1)) $(OBJ)/$(1).sources $(OBJ)/settings $(C_HEADERS) $(3:%=$(OBJ)/%.o) \
+        | $(SYSROOT)/packages
+	$$(call say,$(1))
+	@$(SWIFTC) $(SWIFTFLAGS) $(2) $(4) -module-name $(1) -emit-module -emit-module-path $(OBJ)/$(1).swiftmodule \
+	    -c $$(call sources,$(1)) -o $$@ && touch $$@
+endef
+C_HEADERS := $(wildcard Sources/CShim/include/*)
+SHIM_HEADERS := $(wildcard Sources/SocketShim/raw/include/*)
+SHIM_FLAGS := -Xcc -fmodule-map-file=Sources/SocketShim/raw/include/module.modulemap -I Sources/SocketShim/raw/include
+
+$(eval $(call swift_module,RingBuffer,-O,,))
+$(eval $(call swift_module,RingTransport,-Osize,RingBuffer,))
+$(eval $(call swift_module,USBIP,-Osize,,))
+$(eval $(call swift_module,GuestAgent,-Osize,RingBuffer RingTransport USBIP,))
+$(eval $(call swift_module,SocketShim,-Osize,,$(SHIM_FLAGS)))
+$(OBJ)/SocketShim.o: $(SHIM_HEADERS)
+
+CSHIM := $(patsubst Sources/CShim/%.c,$(OBJ)/CShim-%.o,$(wildcard Sources/CShim/*.c))
+$(OBJ)/CShim-%.o: Sources/CShim/%.c $(C_HEADERS) $(OBJ)/settings | $(SYSROOT)/packages
+	$(call say,CShim/$*.c)
+	@$(CLANG) $(CFLAGS) -I Sources/CShim/include -c $< -o $@
+$(OBJ)/main.o: Sources/ringway/main.c $(OBJ)/settings | $(SYSROOT)/packages
+	@$(CLANG) $(CFLAGS) -c $< -o $@
+SUPPORT := $(patsubst Sources/EmbeddedSupport/%.c,$(OBJ)/support-%.o,$(wildcard Sources/EmbeddedSupport/*.c))
+$(OBJ)/support-%.o: Sources/EmbeddedSupport/%.c $(OBJ)/settings | $(SYSROOT)/packages
+	@$(CLANG) $(CFLAGS) -c $< -o $@
+SHIM_C := $(patsubst Sources/SocketShim/raw/%.c,$(OBJ)/SocketShim-%.o,$(wildcard Sources/SocketShim/raw/*.c))
+$(OBJ)/SocketShim-%.o: Sources/SocketShim/raw/%.c $(SHIM_HEADERS) $(OBJ)/settings | $(SYSROOT)/packages
+	$(call say,SocketShim/raw/$*.c)
+	@$(CLANG) $(SHIM_CFLAGS) -I Sources/SocketShim/raw/include -c $< -o $@
+
+# A static PIE: the agent reads what a hostile peer writes, so its addresses should not be known.
+AGENT_OBJECTS := $(OBJ)/main.o $(OBJ)/GuestAgent.o $(OBJ)/RingTransport.o $(OBJ)/RingBuffer.o $(OBJ)/USBIP.o \
+    $(CSHIM) $(SUPPORT)
+$(OUT)/ringway: $(AGENT_OBJECTS)
+	$(call say,ringway)
+	@$(LINK) -static-pie $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(AGENT_OBJECTS) $(UNICODE) \
+	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@.unstripped
+	@$(OBJCOPY) --strip-all $@.unstripped $@
+
+# Linked against nothing: what it calls is found in whatever libc the process has, glibc or musl.
+$(OUT)/libringway-preload.so: $(OBJ)/SocketShim.o $(SHIM_C) Sources/SocketShim/exports.map
+	$(call say,libringway-preload.so)
+	@$(LINK) -shared -Wl,-soname,libringway-preload.so -Wl,--version-script=Sources/SocketShim/exports.map \
+	    $(OBJ)/SocketShim.o $(SHIM_C) -o $@.unstripped
+	@$(OBJCOPY) --strip-all $@.unstripped $@
