@@ -23,6 +23,9 @@ public struct ProducerEnd: Sendable {
     /// Index of the next byte to be written.
     public var tail: UInt32 { control.index.loadRelaxed() }
 
+    /// Whether the peer has read everything. The peer's word is compared for equality only.
+    public var isDrained: Bool { memory.head.loadAcquire() == control.index.loadRelaxed() }
+
     /// Starts a connection: publishes `start` as the tail, and takes the peer's head to be there too until
     /// the peer publishes otherwise. Nobody may hold the end.
     public func begin(at start: UInt32) {

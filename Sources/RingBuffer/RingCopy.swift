@@ -21,10 +21,7 @@ enum RingCopy {
         switch mode {
         case .block: memcpy(destination, source, count)
         case .alignedWords: storeWords(destination, source, count)
-        case .scalars:
-            for i in 0..<count {
-                destination.storeBytes(of: source.load(fromByteOffset: i, as: UInt8.self), toByteOffset: i, as: UInt8.self)
-            }
+        case .scalars: copyScalars(destination, source, count)
         }
     }
 
@@ -35,10 +32,16 @@ enum RingCopy {
         switch mode {
         case .block: memcpy(destination, source, count)
         case .alignedWords: loadWords(destination, source, count)
-        case .scalars:
-            for i in 0..<count {
-                destination.storeBytes(of: source.load(fromByteOffset: i, as: UInt8.self), toByteOffset: i, as: UInt8.self)
-            }
+        case .scalars: copyScalars(destination, source, count)
+        }
+    }
+
+    @inlinable static func copyScalars(
+        _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int
+    ) {
+        for i in 0..<count {
+            let byte = source.load(fromByteOffset: i, as: UInt8.self)
+            destination.storeBytes(of: byte, toByteOffset: i, as: UInt8.self)
         }
     }
 
@@ -47,32 +50,44 @@ enum RingCopy {
         min(count, (8 - (Int(bitPattern: pointer) & 7)) & 7)
     }
 
-    // The words go through SharedWord64/8-bit atomics' relaxed form, so that the compiler can neither
+    // The words go through relaxed atomic accesses, so that the compiler can neither
     // merge them into wider accesses nor turn the loop back into memcpy.
     @usableFromInline static func storeWords(
         _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int
     ) {
-        var i = 0
         let head = headBytes(UnsafeRawPointer(destination), count)
-        while i < head { SharedByte(destination + i).store(source.load(fromByteOffset: i, as: UInt8.self)); i += 1 }
+        storeBytes(destination, source, 0..<head)
+        var i = head
         while i + 8 <= count {
             SharedWord64(destination + i).storeRelaxed(source.loadUnaligned(fromByteOffset: i, as: UInt64.self))
             i += 8
         }
-        while i < count { SharedByte(destination + i).store(source.load(fromByteOffset: i, as: UInt8.self)); i += 1 }
+        storeBytes(destination, source, i..<count)
+    }
+
+    @usableFromInline static func storeBytes(
+        _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ range: Range<Int>
+    ) {
+        for i in range { SharedByte(destination + i).store(source.load(fromByteOffset: i, as: UInt8.self)) }
+    }
+
+    @usableFromInline static func loadBytes(
+        _ destination: UnsafeMutableRawPointer, _ source: UnsafeMutableRawPointer, _ range: Range<Int>
+    ) {
+        for i in range { destination.storeBytes(of: SharedByte(source + i).load(), toByteOffset: i, as: UInt8.self) }
     }
 
     @usableFromInline static func loadWords(
         _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int
     ) {
         let from = UnsafeMutableRawPointer(mutating: source)
-        var i = 0
         let head = headBytes(source, count)
-        while i < head { destination.storeBytes(of: SharedByte(from + i).load(), toByteOffset: i, as: UInt8.self); i += 1 }
+        loadBytes(destination, from, 0..<head)
+        var i = head
         while i + 8 <= count {
             destination.storeBytes(of: SharedWord64(from + i).loadRelaxed(), toByteOffset: i, as: UInt64.self)
             i += 8
         }
-        while i < count { destination.storeBytes(of: SharedByte(from + i).load(), toByteOffset: i, as: UInt8.self); i += 1 }
+        loadBytes(destination, from, i..<count)
     }
 }

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+import RingBuffer
+
+/// What a look at the peer's record brought.
+public enum ChannelEvent: Equatable, Sendable {
+    case none
+    /// The peer wants a connection to this service port: answer with `accept` or `refuse`.
+    case opened(port: UInt16)
+    /// The peer accepted (opener), or has seen the acceptance (acceptor): bytes may be written.
+    case established
+    /// The peer refused; the reason is an error number of Linux, as the peer sent it.
+    case refused(untrustedReason: UInt32)
+    /// No byte follows the final index from the peer.
+    case peerFinished
+    /// The peer gave the connection up.
+    case peerReset
+    /// Both directions ended and everything arrived.
+    case closed
+}
+
+/// Two rings, one each way, carrying one connection at a time; each connection is an incarnation.
+///
+/// A channel number is used again only after both sides show CLOSED for its incarnation, so bytes left
+/// over from one connection never reach the next. Indices go on from where they are and are never zeroed.
+public final class Channel {
+    public let number: Int
+    /// Whether this side may open it.
+    public let opensHere: Bool
+    public let producer: ProducerEnd
+    public let consumer: ConsumerEnd
+    let own: OwnRecord
+    let peer: PeerRecord
+
+    public private(set) var incarnation: UInt32 = 0
+    public private(set) var state = ChannelState.closed
+    /// Service port of the current or last connection.
+    public private(set) var port: UInt16 = 0
+    /// Sticky until the link is set up anew; the channel is not looked at any more.
+    public private(set) var fault: ChannelFault?
+    /// The peer may be sent data.
+    public private(set) var isEstablished = false
+    /// The peer's final index, once it has finished.
+    public private(set) var peerFinal: UInt32?
+    /// Set when the record has changed, which the peer must be told of by a doorbell in any case.
+    public var wantsDoorbell = false
+    var pending: ChannelRecord?
+
+    public init(
+        number: Int, side: Side, geometry: SectionGeometry, own: UnsafeMutableRawPointer,
+        peer: UnsafeMutableRawPointer, copy: CopyMode, controls: UnsafeMutableRawPointer, attachment: Attachment
+    ) {
+        self.number = number
+        opensHere = geometry.opens(side).contains(number)
+        let page = SectionLayout.channelPage(number)
+        self.own = OwnRecord(page: own + page)
+        self.peer = PeerRecord(page: peer + page)
+        producer = ProducerEnd(
+            memory: RingMemory(producer: own, consumer: peer, channel: number, geometry: geometry, copy: copy),
+            control: EndControl(controls), attachment: attachment)
+        consumer = ConsumerEnd(
+            memory: RingMemory(producer: peer, consumer: own, channel: number, geometry: geometry, copy: copy),
+            control: EndControl(controls + EndControl.size), attachment: attachment)
+    }
+
+    /// The first state of a new epoch. The link calls it when the peer has acknowledged that epoch.
+    public func resetForEpoch() {
+        incarnation = 0
+        state = .closed
+        port = 0
+        fault = nil
+        isEstablished = false
+        peerFinal = nil
+        pending = nil
+        producer.begin(at: 0)
+        consumer.begin(at: 0)
+        own.set(SectionLayout.channelPort, 0)
+        own.set(SectionLayout.channelStartIndex, 0)
+        own.set(SectionLayout.channelFinalIndex, 0)
+        own.set(SectionLayout.channelReason, 0)
+        own.publish(0, .closed)
+    }
+
+    func publish(_ next: ChannelState) {
+        state = next
+        own.publish(incarnation, next)
+        wantsDoorbell = true
+    }
+
+    func forget() {
+        isEstablished = false
+        peerFinal = nil
+        pending = nil
+    }
+
+    // MARK: What this side does
+
+    /// Whether a connection can be opened on this channel now.
+    public func isFree() -> Bool {
+        guard opensHere, fault == nil, state == .closed else { return false }
+        do throws(ChannelFault) {
+            let record = try peer.load()
+            return record.state == .closed && record.incarnation == incarnation
+        } catch {
+            fail(error)
+            return false
+        }
+    }
+
+    /// Opens a connection to a service port of the peer; the channel must be free.
+    public func open(port: UInt16) {
+        incarnation = incarnation &+ 1
+        self.port = port
+        forget()
+        let start = producer.tail
+        producer.begin(at: start)
+        own.set(SectionLayout.channelPort, UInt32(port))
+        own.set(SectionLayout.channelStartIndex, start)
+        publish(.open)
+    }
+
+    /// Accepts what ``ChannelEvent/opened(port:)`` announced.
+    public func accept() {
+        guard let record = pending else { return }
+        pending = nil
+        let start = producer.tail
+        consumer.begin(at: record.startIndex)
+        producer.begin(at: start)
+        own.set(SectionLayout.channelStartIndex, start)
+        publish(.accepted)
+    }
+
+    /// Refuses what ``ChannelEvent/opened(port:)`` announced.
+    /// - Parameter reason: an error number of Linux.
+    public func refuse(_ reason: UInt32) {
+        guard pending != nil else { return }
+        pending = nil
+        own.set(SectionLayout.channelReason, reason)
+        publish(.refused)
+    }
+
+    /// No byte will follow from this side. Only while data may flow.
+    public func finish() {
+        guard isEstablished, state == .established || state == .accepted else { return }
+        own.set(SectionLayout.channelFinalIndex, producer.tail)
+        publish(.finished)
+    }
+
+    /// Gives the connection up: what is under way is void.
+    public func reset() {
+        guard state != .closed || pending != nil, state != .reset else { return }
+        forget()
+        publish(.reset)
+    }
+
+    /// A local or peer fault: resets the connection and does not look at the channel again.
+    public func fail(_ why: ChannelFault) {
+        guard fault == nil else { return }
+        fault = why
+        forget()
+        publish(.reset)
+    }
+
+    /// Whether every byte up to the peer's final index has been read.
+    public var hasReadAll: Bool { peerFinal == consumer.head }
+
+    // MARK: What the peer did
+
+    /// Looks at the peer's record: at most one event a call.
+    public func look() -> ChannelEvent {
+        guard fault == nil else { return .none }
+        do throws(ChannelFault) {
+            let record = try peer.load()
+            switch state {
+            case .closed: return try lookWhenClosed(record)
+            case .open: return try lookWhenOpen(record)
+            case .accepted, .established, .finished: return try lookWhenConnected(record)
+            case .reset, .refused: return lookWhenEnding(record)
+            }
+        } catch {
+            fail(error)
+            return .peerReset
+        }
+    }
+
+    func lookWhenClosed(_ record: ChannelRecord) throws(ChannelFault) -> ChannelEvent {
+        if record.incarnation == incarnation {
+            if let waiting = pending, record.state != .open {
+                // The opener gave up before it was answered.
+                guard record.state == .reset else {
+                    throw .illegalTransition(own: waiting.state, peer: record.state)
+                }
+                pending = nil
+                publish(.closed)
+                return .peerReset
+            }
+            return .none
+        }
+        guard !opensHere else { throw .notPeersShare }
+        switch record.state {
+        case .open:
+            guard record.port > 0, record.port <= 65535 else { throw .badPort(record.port) }
+            incarnation = record.incarnation
+            port = UInt16(record.port)
+            forget()
+            pending = record
+            return .opened(port: port)
+        case .reset:
+            // Opened and given up between two looks.
+            incarnation = record.incarnation
+            publish(.closed)
+            return .none
+        default: throw .illegalTransition(own: .closed, peer: record.state)
+        }
+    }
+
+    func lookWhenOpen(_ record: ChannelRecord) throws(ChannelFault) -> ChannelEvent {
+        guard record.incarnation == incarnation else {
+            guard record.state == .closed else { throw .illegalTransition(own: .open, peer: record.state) }
+            return .none
+        }
+        switch record.state {
+        case .accepted, .finished:
+            consumer.begin(at: record.startIndex)
+            isEstablished = true
+            publish(.established)
+            return .established
+        case .refused:
+            publish(.closed)
+            return .refused(untrustedReason: record.reason)
+        case .reset, .closed:
+            publish(.closed)
+            return .peerReset
+        case .open, .established: throw .illegalTransition(own: .open, peer: record.state)
+        }
+    }
+
+    func lookWhenConnected(_ record: ChannelRecord) throws(ChannelFault) -> ChannelEvent {
+        guard record.incarnation == incarnation else {
+            throw .illegalTransition(own: state, peer: record.state)
+        }
+        switch record.state {
+        case .open where !opensHere && !isEstablished: return .none
+        case .accepted where opensHere: return finishedBoth()
+        case .established where !opensHere:
+            if isEstablished { return finishedBoth() }
+            isEstablished = true
+            return .established
+        case .finished:
+            if !isEstablished {
+                isEstablished = true
+                return .established
+            }
+            return try lookAtFinal(record)
+        case .reset:
+            forget()
+            publish(.closed)
+            return .peerReset
+        case .closed:
+            // The peer saw both directions end; if this side did not, bytes are missing.
+            let complete = state == .finished && hasReadAll
+            forget()
+            publish(.closed)
+            return complete ? .closed : .peerReset
+        default: throw .illegalTransition(own: state, peer: record.state)
+        }
+    }
+
+    func lookAtFinal(_ record: ChannelRecord) throws(ChannelFault) -> ChannelEvent {
+        if let final = peerFinal {
+            guard final == record.finalIndex else { throw .badFinalIndex(record.finalIndex) }
+            return finishedBoth()
+        }
+        guard record.finalIndex &- consumer.head <= UInt32(consumer.capacity) else {
+            throw .badFinalIndex(record.finalIndex)
+        }
+        peerFinal = record.finalIndex
+        return .peerFinished
+    }
+
+    /// Closes when both directions have ended and both sides have read everything.
+    func finishedBoth() -> ChannelEvent {
+        guard state == .finished, hasReadAll, producer.isDrained else { return .none }
+        forget()
+        publish(.closed)
+        return .closed
+    }
+
+    func lookWhenEnding(_ record: ChannelRecord) -> ChannelEvent {
+        guard record.incarnation == incarnation else { return .none }
+        switch record.state {
+        case .closed, .reset, .refused:
+            forget()
+            publish(.closed)
+            return .closed
+        default: return .none
+        }
+    }
+}
