@@ -53,7 +53,7 @@ public struct HostCommand: Sendable {
         }
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
         // The administrator's folders too: depmod lies there, and a plain user's PATH omits them.
-        for folder in path.split(separator: ":") + ["/usr/sbin", "/sbin"] {
+        for folder in "\(path):/usr/sbin:/sbin".split(separator: ":") {
             let candidate = "\(folder)/\(name)"
             if FileManager.default.isExecutableFile(atPath: candidate) { return URL(fileURLWithPath: candidate) }
         }

@@ -27,6 +27,7 @@ public final class Progress: Sendable {
     public func note(_ text: String) { write("[\(Self.fixed(elapsed, width: 6)) s] \(text)") }
 
     /// Announces a step, does it, and says how long it took. A step that throws says that it failed.
+    @discardableResult
     public func step<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
         note("\(name) …")
         let began = ContinuousClock.now
