@@ -12,6 +12,8 @@ socklen_t cs_unix_address(struct sockaddr_un *address, const char *path) {
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
 }
 
+int cs_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
 int cs_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
 
 int cs_seal_size(int fd) { return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }

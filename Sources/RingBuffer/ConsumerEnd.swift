@@ -77,8 +77,18 @@ public struct ConsumerHold: ~Copyable {
 
     @inlinable var used: UInt32 { tail &- head }
 
+    /// In a child after fork an inherited hold must touch nothing: the parent goes on using the control
+    /// block, against which this copy of the indices is stale.
+    @inlinable func checkAttached() throws(RingError) {
+        guard end.attachment.current == identity else { throw .detached }
+    }
+
+    /// Index of the next byte to be read.
+    @inlinable public var position: UInt32 { head }
+
     /// Reads the peer's tail, once, and validates it: it may only move forward, at most a ring ahead.
     @inlinable mutating func refresh() throws(RingError) {
+        try checkAttached()
         // Acquire: pairs with the storeRelease in ProducerHold.publish: the bytes before this tail are there.
         let untrustedTail = end.memory.tail.loadAcquire()
         guard untrustedTail &- head <= end.memory.capacity, untrustedTail &- head >= used else {
@@ -100,16 +110,18 @@ public struct ConsumerHold: ~Copyable {
     /// Copies out as many bytes as there are, and gives their room back.
     /// - Returns: the number of bytes copied, 0 when the ring is empty.
     @inlinable public mutating func read(into bytes: UnsafeMutableRawBufferPointer) throws(RingError) -> Int {
+        try checkAttached()
         if Int(used) < bytes.count { try refresh() }
         let count = min(Int(used), bytes.count)
         guard count > 0, let destination = bytes.baseAddress else { return 0 }
         copyOut(destination, count)
-        try publish(UInt32(truncatingIfNeeded: count))
+        publish(UInt32(truncatingIfNeeded: count))
         return count
     }
 
     /// Copies out without giving the room back: a private copy of what may then be consumed.
     @inlinable public mutating func copy(into bytes: UnsafeMutableRawBufferPointer) throws(RingError) -> Int {
+        try checkAttached()
         if Int(used) < bytes.count { try refresh() }
         let count = min(Int(used), bytes.count)
         guard count > 0, let destination = bytes.baseAddress else { return 0 }
@@ -137,23 +149,29 @@ public struct ConsumerHold: ~Copyable {
 
     /// Gives back the room of the first `count` bytes of what was peeked.
     @inlinable public mutating func consume(_ count: Int) throws(RingError) {
+        try checkAttached()
         guard count >= 0, count <= Int(used) else { throw .overrun(asked: count, available: Int(used)) }
-        try publish(UInt32(truncatingIfNeeded: count))
+        publish(UInt32(truncatingIfNeeded: count))
     }
 
-    @inlinable mutating func publish(_ count: UInt32) throws(RingError) {
-        guard end.attachment.current == identity else { throw .detached }
+    @inlinable mutating func publish(_ count: UInt32) {
         head = head &+ count
         end.control.index.storeRelease(head)
         if end.memory.copy == .alignedWords { fullFence() }
         // Release: pairs with the acquire in ProducerHold.refresh: the loads of these bytes are done
         // before the producer may overwrite them.
+        #if RINGWAY_WEAKEN_HEAD_RELEASE
+        // Wrong on purpose: the race test must see a detector report this build.
+        end.memory.head.storeRelaxed(head)
+        #else
         end.memory.head.storeRelease(head)
+        #endif
     }
 
     /// Asks to be woken when a byte arrives.
     /// - Returns: true when there still is none, so that the caller may sleep (with a bound).
     public mutating func requestWake() throws(RingError) -> Bool {
+        try checkAttached()
         end.memory.consumerWake.storeRelaxed(head &+ 1)
         // Full fence: the wake index is published before the tail is read again. Pairs with the fence in
         // ProducerHold.finish, between its publication of the tail and its look at the wake index.
@@ -166,8 +184,13 @@ public struct ConsumerHold: ~Copyable {
     /// - Parameter peerPolls: the peer declared that it polls, so neither fence nor doorbell is needed.
     /// - Returns: whether the doorbell has to be rung.
     public consuming func finish(peerPolls: Bool) -> Bool {
-        if peerPolls { return false }
+        guard end.attachment.current == identity else { return false }
         let old = end.control.notified.loadRelaxed()
+        if peerPolls {
+            // As in ProducerHold.finish: the range that the next look covers must stay below 2^32.
+            if head &- old > end.memory.capacity { end.control.notified.storeRelaxed(head &- end.memory.capacity) }
+            return false
+        }
         if old == head { return false }
         end.control.notified.storeRelaxed(head)
         // Full fence: pairs with the one in ProducerHold.requestWake.

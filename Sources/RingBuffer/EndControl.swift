@@ -66,7 +66,12 @@ public struct EndControl: @unchecked Sendable {
 
     @inlinable @inline(__always) func release() {
         // Release: pairs with the acquire of the next owner's exchangeIfEqual in acquire().
+        #if RINGWAY_WEAKEN_OWNER_RELEASE
+        // Wrong on purpose: the race test must see a detector report this build.
+        owner.storeRelaxed(0)
+        #else
         owner.storeRelease(0)
+        #endif
     }
 
     /// Prepares the end for a connection. The caller holds the end or knows that nobody can.

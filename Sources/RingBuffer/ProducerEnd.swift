@@ -87,8 +87,15 @@ public struct ProducerHold: ~Copyable {
 
     @inlinable var free: UInt32 { end.memory.capacity &- (tail &- head) }
 
+    /// In a child after fork an inherited hold must touch nothing: neither the bytes nor the control
+    /// block, which the parent goes on using, and against which this copy of the indices is stale.
+    @inlinable func checkAttached() throws(RingError) {
+        guard end.attachment.current == identity else { throw .detached }
+    }
+
     /// Reads the peer's head, once, and validates it: it may only move forward, and not past the tail.
     @inlinable mutating func refresh() throws(RingError) {
+        try checkAttached()
         // Acquire: pairs with the storeRelease in ConsumerHold.publish: the consumer has finished reading
         // the bytes before this head, so they may be overwritten.
         let untrustedHead = end.memory.head.loadAcquire()
@@ -110,6 +117,7 @@ public struct ProducerHold: ~Copyable {
     /// Copies as many bytes as fit, and publishes them.
     /// - Returns: the number of bytes taken, 0 when the ring is full.
     @inlinable public mutating func write(_ bytes: UnsafeRawBufferPointer) throws(RingError) -> Int {
+        try checkAttached()
         if Int(free) < bytes.count { try refresh() }
         let count = min(Int(free), bytes.count)
         guard count > 0, let source = bytes.baseAddress else { return 0 }
@@ -121,7 +129,7 @@ public struct ProducerHold: ~Copyable {
                 spans.second.baseAddress.unsafelyUnwrapped, source + spans.first.count, spans.second.count,
                 end.memory.copy)
         }
-        try publish(UInt32(truncatingIfNeeded: count))
+        publish(UInt32(truncatingIfNeeded: count))
         return count
     }
 
@@ -133,12 +141,12 @@ public struct ProducerHold: ~Copyable {
 
     /// Publishes the first `count` bytes of what was reserved.
     @inlinable public mutating func commit(_ count: Int) throws(RingError) {
+        try checkAttached()
         guard count >= 0, count <= Int(free) else { throw .overrun(asked: count, available: Int(free)) }
-        try publish(UInt32(truncatingIfNeeded: count))
+        publish(UInt32(truncatingIfNeeded: count))
     }
 
-    @inlinable mutating func publish(_ count: UInt32) throws(RingError) {
-        guard end.attachment.current == identity else { throw .detached }
+    @inlinable mutating func publish(_ count: UInt32) {
         tail = tail &+ count
         // Guest-local first, section second: whoever recovers this end publishes what stands here.
         end.control.index.storeRelease(tail)
@@ -146,12 +154,18 @@ public struct ProducerHold: ~Copyable {
         if end.memory.copy == .alignedWords { fullFence() }
         // Release: pairs with the acquire in ConsumerHold.refresh: the bytes before the new tail are
         // there when the consumer sees it.
+        #if RINGWAY_WEAKEN_TAIL_RELEASE
+        // Wrong on purpose: the race test must see a detector report this build.
+        end.memory.tail.storeRelaxed(tail)
+        #else
         end.memory.tail.storeRelease(tail)
+        #endif
     }
 
     /// Asks to be woken when `wanted` bytes are free.
     /// - Returns: true when there still are fewer, so that the caller may sleep (with a bound).
     public mutating func requestWake(free wanted: Int) throws(RingError) -> Bool {
+        try checkAttached()
         let clamped = UInt32(clamping: max(1, min(wanted, end.capacity)))
         end.memory.producerWake.storeRelaxed(tail &+ clamped &- end.memory.capacity)
         // Full fence: the wake index is published before the head is read again. Pairs with the fence in
@@ -166,8 +180,14 @@ public struct ProducerHold: ~Copyable {
     /// - Parameter peerPolls: the peer declared that it polls, so neither fence nor doorbell is needed.
     /// - Returns: whether the doorbell has to be rung.
     public consuming func finish(peerPolls: Bool) -> Bool {
-        if peerPolls { return false }
+        guard end.attachment.current == identity else { return false }
         let old = end.control.notified.loadRelaxed()
+        if peerPolls {
+            // While nobody looks at the wake index the range that the next look covers grows; no wake index
+            // lies more than a ring back, and a range of 2^32 would look like none.
+            if tail &- old > end.memory.capacity { end.control.notified.storeRelaxed(tail &- end.memory.capacity) }
+            return false
+        }
         if old == tail { return false }
         end.control.notified.storeRelaxed(tail)
         // Full fence: pairs with the one in ConsumerHold.requestWake.

@@ -92,6 +92,9 @@ public final class Channel {
         pending = nil
     }
 
+    /// The port of a connection that the peer opened and nobody has accepted or refused yet.
+    public var waitingPort: UInt16? { pending == nil ? nil : port }
+
     // MARK: What this side does
 
     /// Whether a connection can be opened on this channel now.
@@ -256,8 +259,9 @@ public final class Channel {
             publish(.closed)
             return .peerReset
         case .closed:
-            // The peer saw both directions end; if this side did not, bytes are missing.
-            let complete = state == .finished && hasReadAll
+            // The peer saw both directions end; if this side did not, bytes are missing. FINISHED may have
+            // been overwritten by CLOSED before this look: the final index still stands.
+            let complete = state == .finished && (peerFinal ?? record.finalIndex) == consumer.head
             forget()
             publish(.closed)
             return complete ? .closed : .peerReset

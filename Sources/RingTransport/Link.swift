@@ -36,8 +36,6 @@ public final class Link {
     public private(set) var reason: WaitingReason
     public private(set) var epoch: UInt32 = 0
     public private(set) var acknowledged: UInt32 = 0
-    /// What the peer's doorbell register wants to be told; 0 until the link was up once.
-    public private(set) var untrustedPeerDoorbell: UInt32 = 0
     /// The peer declared that it polls: neither fence nor doorbell is needed.
     public private(set) var peerPolls = false
     /// Number of times that the link has come up.
@@ -89,6 +87,10 @@ public final class Link {
         doorbell = identifier
         start()
     }
+
+    /// What to write to the doorbell to wake the peer (untrusted: any word): as it stands in its header now, because the peer
+    /// must hear of a new epoch before it has acknowledged it.
+    public func peerDoorbell() -> UInt32 { peer.load(SectionLayout.headerDoorbell) }
 
     func newEpoch() -> UInt32 {
         while true {
@@ -156,7 +158,6 @@ public final class Link {
         }
         // The peer has let go of all that the epochs before this one published: the section may change.
         resetSection()
-        untrustedPeerDoorbell = peer.load(SectionLayout.headerDoorbell)
         peerPolls = peer.load(SectionLayout.headerFlags) & SectionLayout.flagPolls != 0
         peerHeartbeat = peer.heartbeat.loadRelaxed()
         silentTicks = 0

@@ -72,6 +72,7 @@ CS_INLINE uint32_t cs_epollout(void) { return EPOLLOUT; }
 CS_INLINE uint32_t cs_epollerr(void) { return EPOLLERR; }
 CS_INLINE uint32_t cs_epollhup(void) { return EPOLLHUP; }
 CS_INLINE uint32_t cs_epollrdhup(void) { return EPOLLRDHUP; }
+CS_INLINE uint32_t cs_epollet(void) { return EPOLLET; }
 CS_INLINE int cs_efd_nonblock_cloexec(void) { return EFD_NONBLOCK | EFD_CLOEXEC; }
 CS_INLINE int cs_tfd_nonblock_cloexec(void) { return TFD_NONBLOCK | TFD_CLOEXEC; }
 
@@ -105,6 +106,9 @@ void cs_strerror(int error, char *_Nonnull buffer, size_t size);
 // ucred of a connected AF_UNIX peer.
 int cs_peer_credentials(int fd, int *_Nonnull pid, unsigned *_Nonnull uid, unsigned *_Nonnull gid);
 
+// accept4 (a GNU call), without waiting; the descriptor is close-on-exec and non-blocking.
+int cs_accept(int listener);
+
 // SCM_RIGHTS: the CMSG_* macros. One byte of data goes with the descriptor.
 int cs_send_descriptor(int socket, int fd);
 int cs_receive_descriptor(int socket);
@@ -115,4 +119,6 @@ int cs_receive_descriptor(int socket);
 int cs_watch_range(void *_Nonnull start, size_t length);
 void cs_unwatch_range(void *_Nonnull start);
 unsigned cs_watched_faults(void *_Nonnull start);
+
+#include "cshim_process.h"
 #endif

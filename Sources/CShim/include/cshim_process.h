@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Processes: signals as a descriptor, parent death, capabilities. Included by cshim.h.
+#ifndef RINGWAY_CSHIM_PROCESS_H
+#define RINGWAY_CSHIM_PROCESS_H
+
+// Blocks SIGTERM, SIGINT and SIGHUP (and SIGCHLD when `children`), ignores SIGPIPE, and returns a signalfd that
+// reports the former; -1 with errno. Each process makes its own: epoll reports a signalfd's signals of the process
+// that added it.
+int cs_signal_descriptor(bool children);
+// The number of the next signal, or 0 when there is none.
+int cs_next_signal(int fd);
+// Unblocks what cs_signal_descriptor blocked, for a child that is to be killed by signals again.
+void cs_default_signals(void);
+// AF_UNIX SOCK_SEQPACKET pair, close-on-exec and non-blocking; 0 or -1 with errno.
+int cs_packet_pair(int *_Nonnull first, int *_Nonnull second);
+// This process gets SIGKILL when its parent dies.
+int cs_die_with_parent(void);
+// Gives up every capability, for good, and forbids to gain privileges by execve; 0 or -1 with errno.
+int cs_drop_capabilities(void);
+// The effective set of this process's capabilities; ~0 when it cannot be read.
+uint64_t cs_effective_capabilities(void);
+// epoll_wait, a new one when a signal interrupts.
+int cs_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int timeout_ms);
+
+// Directories: struct dirent's name is an array that imports as a tuple.
+void *_Nullable cs_opendir(const char *_Nonnull path);
+const char *_Nullable cs_readdir(void *_Nonnull directory);
+void cs_closedir(void *_Nonnull directory);
+#endif
