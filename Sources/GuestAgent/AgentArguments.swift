@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The arguments of `ringway agent` and `ringway config check`.
+enum AgentArguments {
+    /// Reads the file that `--config` names, or the default one if it exists, and then the flags.
+    /// - Throws: 64 for a flag that does not exist, 66 and 77 for the file, 78 for what it holds.
+    static func parse(_ arguments: [String]) throws(Diagnostic) -> Configuration {
+        var flags: [(String, String)] = []
+        var path: String?
+        var i = 0
+        while i < arguments.count {
+            let argument = arguments[i]
+            guard argument.hasPrefix("--") else { throw unexpected(argument, "agent") }
+            var name = String(argument.dropFirst(2))
+            var value: String?
+            if let equals = name.firstIndex(of: "=") {
+                value = String(name[name.index(after: equals)...])
+                name = String(name[..<equals])
+            } else if i + 1 < arguments.count {
+                i += 1
+                value = arguments[i]
+            }
+            guard name == "config" || Configuration.keys.contains(where: { $0.name == name }) else {
+                throw unexpected(argument, "agent")
+            }
+            guard let value else {
+                throw Diagnostic(.usage, "agent: --\(name) needs a value; see `ringway help agent`")
+            }
+            if name == "config" { path = value } else { flags.append((name, value)) }
+            i += 1
+        }
+        var configuration = Configuration()
+        try read(path, into: &configuration)
+        for (name, value) in flags {
+            try ConfigurationParser.set(name, value, place: "--\(name)", unknown: .usage, in: &configuration)
+        }
+        return configuration
+    }
+
+    private static func read(_ path: String?, into configuration: inout Configuration) throws(Diagnostic) {
+        let name = path ?? Configuration.defaultPath
+        switch FileSystem.text(name) {
+        case .success(let text): try ConfigurationParser.parse(text, path: name, into: &configuration)
+        case .failure(let failure):
+            if path == nil, failure.isAbsent { return }
+            throw Diagnostic.system("reading the configuration \(name)", failure.error, "check --config")
+        }
+    }
+}

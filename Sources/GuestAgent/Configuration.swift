@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import RingBuffer
+import RingTransport
+
+/// What an agent is told: from a file, then from flags. `Configuration.keys` lists every key.
+struct Configuration {
+    static let defaultPath = "/etc/ringway/ringway.conf"
+
+    var side: Side?
+    var sectionA: SectionSpecification?
+    var sectionB: SectionSpecification?
+    var doorbell = DoorbellSpecification.none
+    var channels = 16
+    var ringSize = 262_144
+    /// nil: half of the channels.
+    var opensA: Int?
+    var heartbeatMilliseconds = 500
+    var heartbeatMisses = 10
+    /// nil: chosen by the number of processors.
+    var spinMicroseconds: Int?
+    var connectTimeoutMilliseconds = 10_000
+    var runtimeDirectory = "/run/ringway"
+
+    /// One key of the file, and flag of `ringway agent`.
+    struct Key {
+        let name: String
+        let form: String
+        let meaning: String
+    }
+
+    static let keys = [
+        Key(name: "side", form: "a|b", meaning: "which of the two guests this is"),
+        Key(
+            name: "section-a", form: "PLACE",
+            meaning: "side a's section: file:PATH, uio:NAME, pci:ADDRESS or devmem:0xADDRESS, then ,map= ,bar= "
+                + ",offset= ,size="),
+        Key(name: "section-b", form: "PLACE", meaning: "side b's section"),
+        Key(name: "doorbell", form: "none|uio:NAME|eventfd:RX,TX", meaning: "how the sides wake each other"),
+        Key(name: "channels", form: "1-256", meaning: "number of channels (default 16)"),
+        Key(name: "ring-size", form: "4K-1G", meaning: "bytes in each ring, a power of two (default 256K)"),
+        Key(name: "opens-a", form: "0-channels", meaning: "how many channels side a opens (default half)"),
+        Key(name: "heartbeat-ms", form: "10-60000", meaning: "period of the heartbeat (default 500)"),
+        Key(name: "heartbeat-misses", form: "2-1000", meaning: "periods until a silent peer is given up (default 10)"),
+        Key(name: "spin-us", form: "auto|0-10000", meaning: "how long to poll after traffic (default auto)"),
+        Key(
+            name: "connect-timeout-ms", form: "100-600000",
+            meaning: "how long a program waits for the peer's answer (default 10000)"),
+        Key(name: "runtime-dir", form: "PATH", meaning: "directory of agent.sock and port/ (default /run/ringway)"),
+    ]
+}
+
+/// A configuration in which everything needed is there and fits together.
+struct CheckedConfiguration {
+    let configuration: Configuration
+    let side: Side
+    let geometry: SectionGeometry
+    private let sections: [SectionSpecification]
+
+    var doorbell: DoorbellSpecification { configuration.doorbell }
+    var runtimeDirectory: String { configuration.runtimeDirectory }
+    var heartbeatMilliseconds: Int { configuration.heartbeatMilliseconds }
+    var heartbeatMisses: Int { configuration.heartbeatMisses }
+    var spinMicroseconds: Int? { configuration.spinMicroseconds }
+    var connectTimeoutMilliseconds: Int { configuration.connectTimeoutMilliseconds }
+
+    func section(_ side: Side) -> SectionSpecification { sections[Int(side.rawValue)] }
+
+    /// - Throws: exit code 78, naming the key that is missing or does not fit.
+    init(_ configuration: Configuration) throws(Diagnostic) {
+        func missing(_ key: String) -> Diagnostic {
+            Diagnostic(.badConfiguration, "configuration: `\(key)` is not set; add `\(key) = …` or --\(key)")
+        }
+        guard let side = configuration.side else { throw missing("side") }
+        guard let sectionA = configuration.sectionA else { throw missing("section-a") }
+        guard let sectionB = configuration.sectionB else { throw missing("section-b") }
+        let opensA = configuration.opensA ?? configuration.channels / 2
+        guard
+            let geometry = SectionGeometry(
+                channels: configuration.channels, ringCapacity: configuration.ringSize, opensA: opensA)
+        else {
+            throw Diagnostic(
+                .badConfiguration,
+                "configuration: opens-a = \(opensA) with channels = \(configuration.channels); "
+                    + "opens-a may be 0 to the number of channels")
+        }
+        self.configuration = configuration
+        self.side = side
+        self.geometry = geometry
+        sections = [sectionA, sectionB]
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What programs of this guest ask of the agent, over `agent.sock`. 16 bytes, little-endian.
+///
+///     request  0 magic  4 operation (16 bits)  6 port (16 bits)  8 flags          12 zero
+///     reply    0 magic  4 result (errno, 0 ok)                   8 bytes to follow 12 zero
+///
+/// After a CONNECT that was answered with 0 the socket itself is the connection's byte stream.
+enum ControlProtocol {
+    static let size = 16
+    /// "RWC1".
+    static let magic: UInt32 = 0x3143_5752
+    static let flagJSON: UInt32 = 1
+
+    enum Operation: UInt16 {
+        case connect = 1
+        case status = 2
+    }
+
+    struct Request: Equatable {
+        let operation: Operation
+        let port: UInt16
+        let flags: UInt32
+    }
+
+    /// - Returns: nil when the bytes are not a request.
+    static func parse(_ bytes: UnsafeRawBufferPointer) -> Request? {
+        guard bytes.count == size,
+            UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self)) == magic,
+            let operation = Operation(
+                rawValue: UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self))),
+            bytes.loadUnaligned(fromByteOffset: 12, as: UInt32.self) == 0
+        else { return nil }
+        return Request(
+            operation: operation,
+            port: UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self)),
+            flags: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
+    }
+
+    private static func bytes(_ word: UInt32) -> [UInt8] {
+        [UInt8(word & 255), UInt8(word >> 8 & 255), UInt8(word >> 16 & 255), UInt8(word >> 24)]
+    }
+
+    static func request(_ request: Request) -> [UInt8] {
+        bytes(magic) + bytes(UInt32(request.operation.rawValue) | UInt32(request.port) << 16)
+            + bytes(request.flags) + bytes(0)
+    }
+
+    static func reply(_ result: Int32, following: Int = 0) -> [UInt8] {
+        bytes(magic) + bytes(UInt32(result)) + bytes(UInt32(following)) + bytes(0)
+    }
+
+    /// - Returns: nil when the bytes do not begin with a reply.
+    static func parseReply(_ bytes: [UInt8]) -> (result: Int32, length: Int)? {
+        func word(_ offset: Int) -> UInt32 {
+            (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << (8 * UInt32($1)) }
+        }
+        guard bytes.count >= size, word(0) == magic else { return nil }
+        return (Int32(truncatingIfNeeded: word(4)), Int(word(8)))
+    }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingBuffer
+import RingTransport
+
+/// What the data path is told; it reads no configuration itself.
+struct DataPathSettings {
+    let side: Side
+    let geometry: SectionGeometry
+    let copy: CopyMode
+    /// Directory of the listeners of this guest's services.
+    let portDirectory: String
+    let heartbeatMilliseconds: Int
+    let heartbeatMisses: Int
+    let connectMilliseconds: Int
+    /// How long to poll after traffic before sleeping; 0 for not at all.
+    let spinMicroseconds: Int
+    /// For `status`: where the sections are, and of what kind.
+    let sections: [SectionFacts]
+}
+
+/// What `status` says of a section.
+struct SectionFacts {
+    let side: Side
+    let place: String
+    let memoryType: String
+    let bytes: Int
+}
+
+/// Totals since the agent started.
+struct Counters {
+    var bytesIn: UInt64 = 0
+    var bytesOut: UInt64 = 0
+    var doorbellsRung: UInt64 = 0
+    var doorbellsHeard: UInt64 = 0
+    var opened: UInt64 = 0
+    var accepted: UInt64 = 0
+    var refused: UInt64 = 0
+    var reset: UInt64 = 0
+    var peerFaults: UInt64 = 0
+    var wakeUps: UInt64 = 0
+}
+
+/// The data path: one thread, one epoll, no system call that can block but the wait itself. It never
+/// touches sysfs: the kernel holds device locks while it waits for answers that this thread must move.
+final class DataPath {
+    let settings: DataPathSettings
+    let link: Link
+    let channels: [Channel]
+    var connections: [Connection?]
+    var clients: [ControlClient?] = []
+    let events: EventPoll
+    let doorbell: Doorbell
+    let descriptors: Descriptors
+    let bounce: UnsafeMutableRawBufferPointer
+    /// Tells how many faults a section's mapping has had (a truncated file).
+    let memoryFaults: () -> UInt32
+    var counters = Counters()
+    var mustRing = false
+    var stopping = false
+    var exit = ExitCode.success
+    /// When traffic was last seen, in microseconds.
+    var lastTraffic: UInt64 = 0
+    /// Number of the next question to the sysfs worker.
+    var generation: UInt32 = 0
+
+    /// Descriptors that live as long as the agent.
+    struct Descriptors {
+        let listener: Int32
+        let termination: Int32
+        let heartbeat: Int32
+        let pollTimer: Int32
+        let worker: Int32
+    }
+
+    init(
+        settings: DataPathSettings, link: Link, channels: [Channel], events: EventPoll, doorbell: Doorbell,
+        descriptors: Descriptors, memoryFaults: @escaping () -> UInt32
+    ) {
+        self.settings = settings
+        self.link = link
+        self.channels = channels
+        self.events = events
+        self.doorbell = doorbell
+        self.descriptors = descriptors
+        self.memoryFaults = memoryFaults
+        connections = [Connection?](repeating: nil, count: channels.count)
+        bounce = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 64)
+    }
+
+    deinit { bounce.deallocate() }
+
+    /// Runs until it is told to stop.
+    func run() -> ExitCode {
+        while !stopping {
+            let busy = work()
+            let timeout = busy ? 0 : sleepTime()
+            events.wait(milliseconds: timeout) { self.handle($0) }
+            counters.wakeUps &+= 1
+        }
+        dropConnections(ECONNRESET)
+        link.stop()
+        ringIfNeeded()
+        return exit
+    }
+
+    /// One pass over everything that can be done without waiting.
+    /// - Returns: whether another pass is due at once.
+    func work() -> Bool {
+        follow(link.look())
+        var busy = false
+        if link.isUp {
+            for number in 0..<channels.count {
+                lookAt(number)
+                if connections[number] != nil, pump(number) { busy = true }
+            }
+        }
+        ringIfNeeded()
+        if busy {
+            lastTraffic = Clock.microseconds()
+            return true
+        }
+        if spins() { return true }
+        return !armWakes()
+    }
+
+    /// Within the time after traffic in which polling beats sleeping. Yields, so that a program on the same
+    /// processor gets to answer.
+    func spins() -> Bool {
+        guard settings.spinMicroseconds > 0, link.isUp else { return false }
+        guard Clock.microseconds() &- lastTraffic < UInt64(settings.spinMicroseconds) else { return false }
+        sched_yield()
+        return true
+    }
+
+    /// Publishes wake indices. - Returns: whether the agent may sleep.
+    func armWakes() -> Bool {
+        var quiet = true
+        for number in 0..<channels.count {
+            guard let connection = connections[number], channels[number].isEstablished else { continue }
+            do throws(ConnectionEnd) {
+                if try !connection.maySleep() { quiet = false }
+            } catch {
+                end(number, error)
+            }
+        }
+        ringIfNeeded()
+        return quiet
+    }
+
+    /// Every sleep has a bound: a doorbell is a hint and may be lost.
+    func sleepTime() -> Int32 {
+        let connected = connections.contains { $0 != nil }
+        if doorbell.descriptor >= 0 { return connected ? 100 : 500 }
+        guard link.isUp else { return 20 }
+        // Without a doorbell: poll soon after traffic, seldom later.
+        let idle = Clock.microseconds() &- lastTraffic
+        let pause: UInt64 = !connected ? 10_000 : idle < 20_000 ? 100 : idle < 1_000_000 ? 1000 : 5000
+        Clock.arm(descriptors.pollTimer, microseconds: pause)
+        return 100
+    }
+
+    func handle(_ event: Event) {
+        switch event.source {
+        case .doorbell:
+            counters.doorbellsHeard &+= UInt64(doorbell.drain())
+        case .listener: acceptClient()
+        case .heartbeat: tick()
+        case .pollTimer: _ = Clock.drain(descriptors.pollTimer)
+        case .termination: stopping = true
+        case .client: serveClient(event.index)
+        case .channel:
+            if event.readable { connections[event.index]?.readable = true }
+            if event.writable { connections[event.index]?.writable = true }
+        case .worker: hearWorker()
+        }
+    }
+
+    func tick() {
+        // A guest that was paused finds many periods expired; for the peer's silence they count as one.
+        guard Clock.drain(descriptors.heartbeat) > 0 else { return }
+        if memoryFaults() > 0 {
+            Log.error("a section's file was truncated while it was mapped; restore it and start the agent again")
+            exit = .ioError
+            stopping = true
+            return
+        }
+        follow(link.tick())
+        for number in 0..<channels.count { losePatience(number) }
+    }
+
+    func follow(_ event: LinkEvent) {
+        switch event {
+        case .none: break
+        case .up:
+            Log.info("link up: epoch \(link.epoch), peer epoch \(link.acknowledged)")
+        case .lost(let reason):
+            dropConnections(ECONNRESET)
+            Log.info("link lost: \(reason.sentence(side: settings.side, geometry: settings.geometry))")
+        case .ownSectionAlive:
+            Log.error(
+                "side \(settings.side.name)'s own section is in use: its heartbeat moves; "
+                    + "stop the other agent of this side, or configure another section")
+            exit = .unavailable
+            stopping = true
+        }
+        if link.wantsDoorbell {
+            link.wantsDoorbell = false
+            mustRing = true
+        }
+    }
+
+    func ringIfNeeded() {
+        for channel in channels where channel.wantsDoorbell {
+            channel.wantsDoorbell = false
+            mustRing = true
+        }
+        guard mustRing else { return }
+        mustRing = false
+        if link.peerPolls { return }
+        doorbell.ring(peerIdentifier: link.peerDoorbell())
+        counters.doorbellsRung &+= 1
+    }
+}

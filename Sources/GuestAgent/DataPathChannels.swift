@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingBuffer
+import RingTransport
+
+/// What the data path does with the channels of a link that is up.
+extension DataPath {
+    /// Follows one change of the peer's record.
+    func lookAt(_ number: Int) {
+        let channel = channels[number]
+        let hadFault = channel.fault != nil
+        switch channel.look() {
+        case .none: break
+        case .opened(let port): serve(channel, port)
+        case .established: answerClient(number, 0)
+        case .refused(let untrustedReason):
+            counters.refused &+= 1
+            answerClient(number, Self.connectError(untrustedReason))
+            release(number)
+        case .peerFinished: break
+        case .peerReset:
+            counters.reset &+= 1
+            answerClient(number, ECONNREFUSED)
+            release(number)
+        case .closed: release(number)
+        }
+        // A connection that the local service could not take at once is offered to it again.
+        if let port = channel.waitingPort, connections[number] == nil { serve(channel, port) }
+        if !hadFault, let fault = channel.fault {
+            counters.peerFaults &+= 1
+            Log.error("channel \(number) closed: \(fault.sentence); it stays closed until the link is set up anew")
+        }
+    }
+
+    /// Only errors that connect() documents reach a program, whatever the peer sent.
+    static func connectError(_ untrusted: UInt32) -> Int32 {
+        switch Int32(truncatingIfNeeded: untrusted) {
+        case ETIMEDOUT: return ETIMEDOUT
+        case EHOSTUNREACH: return EHOSTUNREACH
+        default: return ECONNREFUSED
+        }
+    }
+
+    /// The peer opened a connection to a service of this guest.
+    func serve(_ channel: Channel, _ port: UInt16) {
+        var socket: Int32 = -1
+        for family in [".4", ".6"] {
+            socket = LocalSocket.connect("\(settings.portDirectory)/\(port)\(family)")
+            if socket >= 0 { break }
+            // A full backlog: the record stays as it is, and the next look tries again.
+            if cs_errno() == EAGAIN { return }
+        }
+        guard socket >= 0, events.addStream(socket, channel: channel.number) else {
+            if socket >= 0 { close(socket) }
+            counters.refused &+= 1
+            channel.refuse(UInt32(ECONNREFUSED))
+            return
+        }
+        channel.accept()
+        counters.accepted &+= 1
+        connections[channel.number] = Connection(channel: channel, socket: socket)
+    }
+
+    /// Moves bytes both ways.
+    /// - Returns: whether any moved.
+    func pump(_ number: Int) -> Bool {
+        guard var connection = connections[number], channels[number].isEstablished, connection.client == nil else {
+            return false
+        }
+        // Taken out while it is changed in place, then put back: one owner at a time.
+        connections[number] = nil
+        var moved = 0
+        var failure: ConnectionEnd?
+        do throws(ConnectionEnd) {
+            let outward = try connection.pumpOutward(peerPolls: link.peerPolls, bounce: bounce)
+            counters.bytesOut &+= UInt64(outward.moved)
+            let inward = try connection.pumpInward(peerPolls: link.peerPolls, bounce: bounce)
+            counters.bytesIn &+= UInt64(inward.moved)
+            if outward.ring || inward.ring { mustRing = true }
+            moved = outward.moved + inward.moved
+            passEnds(&connection)
+        } catch {
+            failure = error
+        }
+        connections[number] = connection
+        if let failure { end(number, failure) }
+        return moved > 0
+    }
+
+    /// Half-close, each way.
+    func passEnds(_ connection: inout Connection) {
+        let channel = connection.channel
+        if connection.localFinished { channel.finish() }
+        if channel.hasReadAll, !connection.toldFinished {
+            connection.toldFinished = true
+            shutdown(connection.socket, cs_shut_wr())
+        }
+    }
+
+    /// A connection ended early: the peer is told, the local socket closed.
+    func end(_ number: Int, _ why: ConnectionEnd) {
+        switch why {
+        case .local: channels[number].reset()
+        case .ring(let error):
+            counters.peerFaults &+= 1
+            let fault = ChannelFault.ring(error)
+            channels[number].fail(fault)
+            Log.error("channel \(number) closed: \(fault.sentence); it stays closed until the link is set up anew")
+        }
+        counters.reset &+= 1
+        release(number)
+    }
+
+    /// Lets the local half of a connection go. Closing the socket is what tells the kernel's USB/IP drivers.
+    func release(_ number: Int) {
+        guard let connection = connections[number] else { return }
+        connections[number] = nil
+        if let slot = connection.client { forgetClient(slot) }
+        events.remove(connection.socket)
+        close(connection.socket)
+    }
+
+    func dropConnections(_ error: Int32) {
+        for number in 0..<channels.count {
+            answerClient(number, error)
+            release(number)
+        }
+    }
+
+    /// Gives up on a peer that does not answer an OPEN, or never confirms an ACCEPT.
+    func losePatience(_ number: Int) {
+        guard let connection = connections[number], !channels[number].isEstablished else { return }
+        connections[number]?.patience += 1
+        let waited = Int(connection.patience + 1) * settings.heartbeatMilliseconds
+        guard waited >= settings.connectMilliseconds else { return }
+        answerClient(number, ETIMEDOUT)
+        channels[number].reset()
+        counters.reset &+= 1
+        release(number)
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingBuffer
+import RingTransport
+
+/// A program that has connected to `agent.sock` and is not yet, or never becomes, a channel's stream.
+struct ControlClient {
+    let socket: Int32
+    /// Bytes of the request that have come so far.
+    var request: [UInt8] = []
+    /// The number of the question to the sysfs worker that it waits for; 0 for none.
+    var question: UInt32 = 0
+    var wantsJSON = false
+}
+
+/// The control socket: who asks, and what they are answered.
+extension DataPath {
+    /// Programs that may be waiting at once.
+    static let maximumClients = 256
+
+    func acceptClient() {
+        let socket = LocalSocket.accept(descriptors.listener)
+        guard socket >= 0 else { return }
+        let slot = clients.firstIndex { $0 == nil } ?? clients.count
+        guard slot < Self.maximumClients, events.addInput(socket, .client, index: slot) else {
+            close(socket)
+            return
+        }
+        if slot == clients.count { clients.append(nil) }
+        clients[slot] = ControlClient(socket: socket)
+    }
+
+    func serveClient(_ slot: Int) {
+        guard slot < clients.count, let client = clients[slot] else { return }
+        let wanted = ControlProtocol.size - client.request.count
+        // A program that waits for its connection's answer says nothing more; if it does, or leaves, it is let go.
+        let count = wanted > 0 ? recv(client.socket, bounce.baseAddress, wanted, cs_msg_dontwait()) : 0
+        if count < 0, cs_errno() == EAGAIN { return }
+        guard count > 0 else {
+            abandonClient(slot)
+            return
+        }
+        for i in 0..<count { clients[slot]?.request.append(bounce[i]) }
+        if count == wanted { execute(slot) }
+    }
+
+    func execute(_ slot: Int) {
+        guard let client = clients[slot] else { return }
+        let request = client.request.withUnsafeBufferPointer { ControlProtocol.parse(UnsafeRawBufferPointer($0)) }
+        switch request?.operation {
+        case .none: reply(slot, EINVAL)
+        case .status?: askWorker(slot, json: request?.flags == ControlProtocol.flagJSON)
+        case .connect?: open(slot, request?.port ?? 0)
+        }
+    }
+
+    /// The kernel's part of a status report is read by the sysfs worker, which may take its time.
+    func askWorker(_ slot: Int, json: Bool) {
+        generation = generation &+ 1 == 0 ? 1 : generation &+ 1
+        clients[slot]?.question = generation
+        clients[slot]?.wantsJSON = json
+        let packet = WorkerPacket(.usbipStatus, slot: slot, generation: generation)
+        if !packet.send(descriptors.worker) { answerStatus(slot, kernel: "not read: the sysfs worker is busy") }
+    }
+
+    func hearWorker() {
+        guard let packet = WorkerPacket.receive(descriptors.worker) else { return }
+        let slot = Int(packet.slot)
+        // Late answers find their program gone, or the slot with another question.
+        guard slot < clients.count, clients[slot]?.question == packet.generation else { return }
+        answerStatus(slot, kernel: String(decoding: packet.text, as: UTF8.self))
+    }
+
+    func answerStatus(_ slot: Int, kernel: String) {
+        guard let client = clients[slot] else { return }
+        reply(slot, 0, StatusReport(self, kernel: kernel).text(json: client.wantsJSON))
+    }
+
+    /// Opens a channel for a program; it is answered when the peer has.
+    func open(_ slot: Int, _ port: UInt16) {
+        guard let client = clients[slot] else { return }
+        guard port > 0 else { return reply(slot, EINVAL) }
+        guard link.isUp else { return reply(slot, EHOSTUNREACH) }
+        guard let number = channels.firstIndex(where: { connections[$0.number] == nil && $0.isFree() }) else {
+            return reply(slot, EADDRNOTAVAIL)
+        }
+        var connection = Connection(channel: channels[number], socket: client.socket)
+        connection.client = slot
+        connections[number] = connection
+        channels[number].open(port: port)
+        counters.opened &+= 1
+    }
+
+    /// Answers the program that waits on a channel, if there is one; with 0 its socket becomes the stream.
+    func answerClient(_ number: Int, _ result: Int32) {
+        guard let slot = connections[number]?.client, let client = clients[slot] else { return }
+        connections[number]?.client = nil
+        if result == 0 {
+            events.remove(client.socket)
+            clients[slot] = nil
+            let reply = ControlProtocol.reply(0)
+            if !send(client.socket, reply) || !events.addStream(client.socket, channel: number) {
+                end(number, .local(errno: EPIPE))
+            }
+            return
+        }
+        // The socket belongs to the client slot again, which closes it after the answer.
+        connections[number] = nil
+        reply(slot, result)
+    }
+
+    private func send(_ socket: Int32, _ bytes: [UInt8]) -> Bool {
+        let flags = cs_msg_dontwait() | cs_msg_nosignal()
+        return bytes.withUnsafeBufferPointer { CShim.send(socket, $0.baseAddress, $0.count, flags) == $0.count }
+    }
+
+    func reply(_ slot: Int, _ result: Int32, _ text: String = "") {
+        guard let client = clients[slot] else { return }
+        let body = Array(text.utf8)
+        // A status text is far smaller than a socket's buffer; a program that does not read loses it.
+        _ = send(client.socket, ControlProtocol.reply(result, following: body.count) + body)
+        forgetClient(slot)
+        close(client.socket)
+    }
+
+    /// Frees the slot; the socket is the caller's.
+    func forgetClient(_ slot: Int) {
+        guard let client = clients[slot] else { return }
+        events.remove(client.socket)
+        clients[slot] = nil
+    }
+
+    /// The program left before it was answered.
+    func abandonClient(_ slot: Int) {
+        if let number = connections.firstIndex(where: { $0?.client == slot }) {
+            channels[number].reset()
+            release(number)
+            return
+        }
+        guard let client = clients[slot] else { return }
+        forgetClient(slot)
+        close(client.socket)
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingTransport
+
+/// An error that ends a command: one line that says what was tried, what happened, what to do.
+struct Diagnostic: Error, Equatable {
+    let exitCode: ExitCode
+    let message: String
+
+    init(_ exitCode: ExitCode, _ message: String) {
+        self.exitCode = exitCode
+        self.message = message
+    }
+
+    /// A failed system call.
+    /// - Parameters:
+    ///   - tried: what was tried, such as "listening on /run/x". - error: errno. - remedy: what to do.
+    static func system(_ tried: String, _ error: Int32, _ remedy: String) -> Diagnostic {
+        let code: ExitCode
+        switch error {
+        case EACCES, EPERM: code = .notPermitted
+        case ENOENT, ENODEV, ENXIO: code = .noSuch
+        default: code = .ioError
+        }
+        return Diagnostic(code, "\(tried): \(systemMessage(error)); \(remedy)")
+    }
+
+    init(_ error: TransportError) {
+        switch error.kind {
+        case .noSuch: exitCode = .noSuch
+        case .notPermitted: exitCode = .notPermitted
+        case .tooSmall, .badSpecification: exitCode = .badConfiguration
+        case .badContent: exitCode = .badContent
+        case .inUse: exitCode = .unavailable
+        case .io: exitCode = .ioError
+        }
+        message = error.message
+    }
+
+    func report() { Output.error("ringway: \(message)\n") }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingBuffer
+import RingTransport
+
+/// The program's entry, called by the C `main` of both builds.
+@c(ringway_main)
+public func ringwayMain(_ argc: Int32, _ argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32 {
+    var arguments: [String] = []
+    for i in 1..<max(1, Int(argc)) {
+        if let argument = argv[i] { arguments.append(String(cString: argument)) }
+    }
+    do throws(Diagnostic) {
+        return try dispatch(arguments).rawValue
+    } catch {
+        error.report()
+        return error.exitCode.rawValue
+    }
+}
+
+/// Chooses the command.
+func dispatch(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
+    guard let command = arguments.first else {
+        Output.error(Help.general)
+        return .usage
+    }
+    let rest = Array(arguments.dropFirst())
+    if rest.first == "--help" || rest.first == "-h" { return try help([command]) }
+    switch command {
+    case "agent": return runAgent(try CheckedConfiguration(try AgentArguments.parse(rest)))
+    case "run": return try RunCommand.parse(rest).execute()
+    case "status": return try StatusCommand.parse(rest).execute()
+    case "config": return try configCheck(rest)
+    case "version", "--version": return try version(rest)
+    case "help", "--help", "-h": return try help(rest)
+    default:
+        throw Diagnostic(.usage, "there is no command `\(command)`; `ringway help` lists the commands")
+    }
+}
+
+private func help(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
+    let topic = arguments.first ?? ""
+    guard let text = Help.text(topic) else {
+        throw Diagnostic(.usage, "there is no command `\(topic)`; `ringway help` lists the commands")
+    }
+    return Output.result(text) ? .success : .ioError
+}
+
+private func version(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
+    if arguments.isEmpty {
+        Output.result("ringway \(RingwayVersion.string), section layout \(SectionLayout.version)\n")
+        return .success
+    }
+    guard arguments == ["--json"] else { throw unexpected(arguments[0], "version") }
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.field("version", RingwayVersion.string)
+    writer.field("layout", UInt64(SectionLayout.version))
+    writer.endObject()
+    Output.result(writer.text + "\n")
+    return .success
+}
+
+private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
+    guard arguments.first == "check" else {
+        throw Diagnostic(.usage, "config: the only command is `ringway config check`")
+    }
+    let checked = try CheckedConfiguration(try AgentArguments.parse(Array(arguments.dropFirst())))
+    let configuration = checked.configuration
+    Output.result(
+        """
+        side = \(checked.side.name)
+        section-a = \(checked.section(.a).text)
+        section-b = \(checked.section(.b).text)
+        doorbell = \(checked.doorbell.text)
+        channels = \(checked.geometry.channels)
+        ring-size = \(checked.geometry.ringCapacity)
+        opens-a = \(checked.geometry.opensA)
+        heartbeat-ms = \(configuration.heartbeatMilliseconds)
+        heartbeat-misses = \(configuration.heartbeatMisses)
+        connect-timeout-ms = \(configuration.connectTimeoutMilliseconds)
+        runtime-dir = \(configuration.runtimeDirectory)
+        # each section needs \(checked.geometry.sectionSize) bytes
+
+        """)
+    return .success
+}
+
+/// An argument that a command does not know.
+func unexpected(_ argument: String, _ command: String) -> Diagnostic {
+    Diagnostic(.usage, "\(command): unknown argument `\(argument)`; see `ringway help \(command)`")
+}

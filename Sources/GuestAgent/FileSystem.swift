@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+
+/// Why a file could not be read.
+struct FileFailure: Error {
+    /// errno.
+    let error: Int32
+    var isAbsent: Bool { error == ENOENT || error == ENOTDIR }
+}
+
+/// The little of a file system that the agent reads.
+enum FileSystem {
+    static let maximumText = 65536
+
+    /// A small file's text.
+    static func text(_ path: String) -> Result<String, FileFailure> {
+        let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
+        guard fd >= 0 else { return .failure(FileFailure(error: cs_errno())) }
+        defer { close(fd) }
+        var all: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 4096)
+        while all.count <= maximumText {
+            let count = part.withUnsafeMutableBufferPointer { CShim.read(fd, $0.baseAddress, $0.count) }
+            if count < 0 { return .failure(FileFailure(error: cs_errno())) }
+            if count == 0 { return .success(String(decoding: all, as: UTF8.self)) }
+            all += part[0..<count]
+        }
+        return .failure(FileFailure(error: EFBIG))
+    }
+
+    static func read(_ path: String) -> String? {
+        guard case .success(let text) = text(path) else { return nil }
+        return text
+    }
+
+    /// At most the first `bytes` of a file.
+    static func beginning(_ path: String, bytes: Int) -> [UInt8]? {
+        let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
+        guard fd >= 0 else { return nil }
+        defer { close(fd) }
+        var all = [UInt8](repeating: 0, count: bytes)
+        let count = all.withUnsafeMutableBufferPointer { CShim.read(fd, $0.baseAddress, $0.count) }
+        return count < 0 ? nil : Array(all[0..<count])
+    }
+
+    static func exists(_ path: String) -> Bool { path.withCString { access($0, F_OK) } == 0 }
+    static func isReadable(_ path: String) -> Bool { path.withCString { access($0, R_OK) } == 0 }
+
+    static func isExecutable(_ path: String) -> Bool {
+        guard let mode = mode(path), mode & 0o170000 == 0o100000 else { return false }
+        return path.withCString { access($0, X_OK) } == 0
+    }
+
+    static func isSetID(_ path: String) -> Bool { (mode(path) ?? 0) & 0o6000 != 0 }
+
+    private static func mode(_ path: String) -> UInt32? {
+        var information = stat()
+        guard path.withCString({ stat($0, &information) }) == 0 else { return nil }
+        return UInt32(information.st_mode)
+    }
+
+    /// The names in a directory, without `.` and `..`; nil when it cannot be read.
+    static func list(_ path: String) -> [String]? {
+        guard let directory = path.withCString({ cs_opendir($0) }) else { return nil }
+        defer { cs_closedir(directory) }
+        var names: [String] = []
+        while let name = cs_readdir(directory) {
+            let text = String(cString: name)
+            if text != ".", text != ".." { names.append(text) }
+        }
+        return names
+    }
+}

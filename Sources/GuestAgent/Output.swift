@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+
+/// Results go to stdout, everything else to stderr.
+enum Output {
+    /// - Returns: false when stdout cannot take it (a closed pipe, a full disk).
+    @discardableResult
+    static func result(_ text: String) -> Bool { write(1, text) }
+
+    static func error(_ text: String) { _ = write(2, text) }
+
+    private static func write(_ fd: Int32, _ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        return bytes.withUnsafeBufferPointer { writeAll(fd, UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Writes everything, whatever the descriptor takes at a time.
+    static func writeAll(_ fd: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            let count = CShim.write(fd, bytes.baseAddress! + done, bytes.count - done)
+            if count < 0, cs_errno() == EINTR { continue }
+            if count <= 0 { return false }
+            done += count
+        }
+        return true
+    }
+}

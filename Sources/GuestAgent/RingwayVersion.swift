@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+enum RingwayVersion {
+    /// Semantic version of this source.
+    static let string = "0.1.0"
+}

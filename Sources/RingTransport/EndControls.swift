@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingBuffer
+
+/// The control blocks of all ends of one link: guest-local memory in a sealed memfd, so that it can be
+/// handed to other processes of this guest and never lies in a section.
+public final class EndControls {
+    public let descriptor: Int32
+    let base: UnsafeMutableRawPointer
+    let size: Int
+
+    private init(descriptor: Int32, base: UnsafeMutableRawPointer, size: Int) {
+        self.descriptor = descriptor
+        self.base = base
+        self.size = size
+    }
+
+    deinit {
+        munmap(base, size)
+        close(descriptor)
+    }
+
+    /// Blocks for the two ends of each channel, all free.
+    public static func create(channels: Int) throws(TransportError) -> EndControls {
+        let size = (channels * 2 * EndControl.size + 4095) & ~4095
+        let fd = cs_memfd("ringway-ends")
+        guard fd >= 0 else { throw .system(.io, "creating the ring ends' control memory", cs_errno()) }
+        guard ftruncate(fd, off_t(size)) == 0, cs_seal_size(fd) == 0 else {
+            let error = cs_errno()
+            close(fd)
+            throw .system(.io, "sizing the ring ends' control memory to \(size) bytes", error)
+        }
+        let base = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+        guard let base, base != cs_map_failed() else {
+            let error = cs_errno()
+            close(fd)
+            throw .system(.io, "mapping the ring ends' control memory", error)
+        }
+        return EndControls(descriptor: fd, base: base, size: size)
+    }
+
+    /// The producer's block of a channel; the consumer's follows it.
+    public func block(_ channel: Int) -> UnsafeMutableRawPointer { base + channel * 2 * EndControl.size }
+}

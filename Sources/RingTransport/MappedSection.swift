@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+
+/// A section in this process's address space, for as long as this object lives.
+public final class MappedSection {
+    public let base: UnsafeMutableRawPointer
+    /// Bytes from `base`.
+    public let size: Int
+    public let memoryType: MemoryType
+    /// Where it lies, for people.
+    public let description: String
+    /// This process may write it; the peer's section never is.
+    public let writable: Bool
+    private let mapping: UnsafeMutableRawPointer
+    private let mappedSize: Int
+    private let watched: Bool
+
+    /// Maps `source` whole or in part.
+    /// - Parameters:
+    ///   - writable: the own section is, the peer's is not.
+    ///   - deviceRoot, sysfsRoot: where `/dev` and `/sys` are.
+    public static func open(
+        _ specification: SectionSpecification, writable: Bool, sysfsRoot: String = "/sys", deviceRoot: String = "/dev"
+    ) throws(TransportError) -> MappedSection {
+        let source: MappingSource
+        switch specification.backend {
+        case .file(let path): source = try FileBackend.open(path, writable: writable)
+        case .uio(let name, let map):
+            source = try UIOBackend.open(
+                name, map: map, writable: writable, sysfsRoot: sysfsRoot, deviceRoot: deviceRoot)
+        case .pci(let device, let bar, let writeCombining):
+            source = try PCIBackend.open(
+                device, bar: bar, writeCombining: writeCombining, writable: writable, sysfsRoot: sysfsRoot)
+        case .physical(let address):
+            source = try PhysicalBackend.open(
+                address: address, size: specification.offset + (specification.size ?? 0), writable: writable,
+                deviceRoot: deviceRoot)
+        }
+        defer { close(source.descriptor) }
+        return try MappedSection(specification, source, writable)
+    }
+
+    private init(
+        _ specification: SectionSpecification, _ source: MappingSource, _ writable: Bool
+    ) throws(TransportError) {
+        let offset = specification.offset
+        let size = specification.size ?? source.size - offset
+        guard size > 0, offset + size <= source.size else {
+            throw TransportError(
+                .tooSmall,
+                "mapping \(specification.text): offset \(offset) and size \(max(size, 0)) do not fit into its "
+                    + "\(source.size) bytes; enlarge it, or correct offset= and size=")
+        }
+        // A UIO map has one page offset, its number: it is mapped from its start, and the part before the
+        // section is given back.
+        let before = source.mapsOnlyWhole ? offset : 0
+        let fileOffset = source.mapsOnlyWhole ? source.fileOffset : source.fileOffset + offset
+        let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
+        let mapping = mmap(nil, before + size, protection, MAP_SHARED, source.descriptor, off_t(fileOffset))
+        guard let mapping, mapping != cs_map_failed() else {
+            throw TransportError.system(
+                .io, "mapping \(specification.text)", cs_errno(),
+                "check that no driver claims it, and run as root")
+        }
+        if before > 0 { munmap(mapping, before) }
+        base = mapping + before
+        self.mapping = base
+        mappedSize = size
+        self.size = size
+        memoryType = source.memoryType
+        description = specification.text
+        self.writable = writable
+        watched = source.canShrink
+        if watched, cs_watch_range(base, size) != 0 {
+            throw TransportError.system(.io, "watching \(specification.text) for truncation", cs_errno())
+        }
+    }
+
+    deinit {
+        if watched { cs_unwatch_range(base) }
+        munmap(mapping, mappedSize)
+    }
+
+    /// How often the file behind the section turned out to be truncated (SIGBUS); zeros are mapped there since.
+    public var faults: UInt32 { watched ? cs_watched_faults(base) : 0 }
+}
+
+/// Something that can be mapped.
+struct MappingSource {
+    let descriptor: Int32
+    /// Bytes that can be mapped, from `fileOffset` on.
+    let size: Int
+    var fileOffset = 0
+    /// The offset is a number of the device's, not a position: parts cannot be mapped.
+    var mapsOnlyWhole = false
+    let memoryType: MemoryType
+    /// A file that can be truncated under the mapping.
+    var canShrink = false
+}

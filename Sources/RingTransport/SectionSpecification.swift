@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where a section lies: `BACKEND:PLACE[,map=N][,bar=N][,wc][,offset=N][,size=N]`.
+public struct SectionSpecification: Equatable, Sendable {
+    public enum Backend: Equatable, Sendable {
+        /// A file that both processes map (one host, tests).
+        case file(path: String)
+        /// A UIO device by its driver's name, and which of its maps.
+        case uio(name: String, map: Int)
+        /// A PCI device by address (`0000:00:04.0`) or by vendor and device (`1af4:1110`), and which BAR.
+        case pci(device: String, bar: Int, writeCombining: Bool)
+        /// Physical memory.
+        case physical(address: UInt64)
+    }
+
+    public let backend: Backend
+    /// Bytes from the start of the file, map, BAR or address.
+    public let offset: Int
+    /// Bytes; nil: to the end.
+    public let size: Int?
+    /// As it was written.
+    public let text: String
+
+    /// - Throws: kind `badSpecification`.
+    public init(parsing text: String) throws(TransportError) {
+        func bad(_ why: String) -> TransportError {
+            TransportError(.badSpecification, "`\(text)` is no section: \(why)")
+        }
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        guard let first = parts.first, let colon = first.firstIndex(of: ":") else {
+            throw bad("write file:PATH, uio:NAME, pci:ADDRESS or devmem:0xADDRESS")
+        }
+        let kind = String(first[..<colon])
+        let place = String(first[first.index(after: colon)...])
+        var options = Options()
+        for part in parts.dropFirst() {
+            if let why = options.take(String(part), backend: kind) { throw bad(why) }
+        }
+        guard !place.isEmpty else { throw bad("nothing stands behind the colon") }
+        switch kind {
+        case "file": backend = .file(path: place)
+        case "uio": backend = .uio(name: place, map: options.map)
+        case "pci": backend = .pci(device: place, bar: options.bar, writeCombining: options.writeCombining)
+        case "devmem":
+            guard place.hasPrefix("0x"), let address = UInt64(place.dropFirst(2), radix: 16), address % 4096 == 0
+            else { throw bad("the address must be hexadecimal and a multiple of 4096") }
+            guard options.size != nil else { throw bad("devmem needs size=") }
+            backend = .physical(address: address)
+        default: throw bad("there is no backend `\(kind)`; there are file, uio, pci and devmem")
+        }
+        offset = options.offset
+        size = options.size
+        self.text = text
+    }
+
+    private struct Options {
+        var map = 1
+        var bar = 2
+        var offset = 0
+        var size: Int?
+        var writeCombining = false
+
+        /// - Returns: what is wrong, if anything is.
+        mutating func take(_ option: String, backend: String) -> String? {
+            if option == "wc", backend == "pci" {
+                writeCombining = true
+                return nil
+            }
+            guard let equals = option.firstIndex(of: "=") else { return "`\(option)` is no option" }
+            let name = String(option[..<equals])
+            let value = String(option[option.index(after: equals)...])
+            guard let number = byteCount(value) else { return "\(name)=\(value) is no number" }
+            switch name {
+            case "map" where backend == "uio" && number < 5: map = number
+            case "bar" where backend == "pci" && number < 6: bar = number
+            case "offset":
+                guard number % 4096 == 0 else { return "offset must be a multiple of 4096" }
+                offset = number
+            case "size":
+                guard number > 0, number % 4096 == 0 else { return "size must be a multiple of 4096, above 0" }
+                size = number
+            default: return "\(name)=\(value) is no option of \(backend)"
+            }
+            return nil
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+
+/// Small text files of sysfs that never wait for a device (class, PCI and UIO attributes).
+enum SysfsFile {
+    /// The first line; nil when it cannot be read.
+    static func line(_ path: String) -> String? {
+        let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
+        guard fd >= 0 else { return nil }
+        defer { close(fd) }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = bytes.withUnsafeMutableBufferPointer { read(fd, $0.baseAddress, $0.count) }
+        guard count > 0 else { return nil }
+        return String(decoding: bytes[0..<count].prefix { $0 != 0x0A }, as: UTF8.self)
+    }
+
+    /// Names in a directory, none when it cannot be read.
+    static func names(_ path: String) -> [String] {
+        guard let directory = path.withCString({ cs_opendir($0) }) else { return [] }
+        defer { cs_closedir(directory) }
+        var names: [String] = []
+        while let name = cs_readdir(directory) {
+            let text = String(cString: name)
+            if text != ".", text != ".." { names.append(text) }
+        }
+        return names
+    }
+}
