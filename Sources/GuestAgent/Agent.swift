@@ -171,7 +171,7 @@ private func makeDataPath(_ resources: AgentResources, worker: Int32) throws(Dia
         descriptors: DataPath.Descriptors(
             listener: resources.listener, termination: termination, heartbeat: heartbeat, pollTimer: pollTimer,
             worker: worker),
-        memoryFaults: { resources.own.faults &+ resources.peer.faults })
+        controls: controls, identity: identity, memoryFaults: { resources.own.faults &+ resources.peer.faults })
 }
 
 /// A random word for an epoch.

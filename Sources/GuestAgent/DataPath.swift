@@ -52,6 +52,9 @@ final class DataPath {
     let events: EventPoll
     let doorbell: Doorbell
     let descriptors: Descriptors
+    /// Kept for the channels, which point into their memory.
+    let controls: EndControls
+    let identity: ProcessIdentity
     let bounce: UnsafeMutableRawBufferPointer
     /// Tells how many faults a section's mapping has had (a truncated file).
     let memoryFaults: () -> UInt32
@@ -75,7 +78,7 @@ final class DataPath {
 
     init(
         settings: DataPathSettings, link: Link, channels: [Channel], events: EventPoll, doorbell: Doorbell,
-        descriptors: Descriptors, memoryFaults: @escaping () -> UInt32
+        descriptors: Descriptors, controls: EndControls, identity: ProcessIdentity, memoryFaults: @escaping () -> UInt32
     ) {
         self.settings = settings
         self.link = link
@@ -83,6 +86,8 @@ final class DataPath {
         self.events = events
         self.doorbell = doorbell
         self.descriptors = descriptors
+        self.controls = controls
+        self.identity = identity
         self.memoryFaults = memoryFaults
         connections = [Connection?](repeating: nil, count: channels.count)
         bounce = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 64)
