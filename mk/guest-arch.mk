@@ -32,9 +32,9 @@ UNICODE := $(TOOLCHAIN)/lib/swift/embedded/$(SWIFT_TARGET)/libswiftUnicodeDataTa
 # The bare-metal target knows no operating system, but the headers ask for one.
 SYSTEM_HEADERS := -nostdlibinc -isystem $(SYSROOT)/include
 LINUX_MACROS := -D__linux__=1 -D__gnu_linux__=1 -D__unix__=1
-CFLAGS := --target=$(C_TARGET) -std=c11 -Os -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables \
+CFLAGS := --target=$(C_TARGET) -std=gnu11 -Os -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables \
     -fstack-protector-strong -ffunction-sections -fdata-sections -Wall -Wextra -Werror $(SYSTEM_HEADERS)
-# musl has no stack-protector support in a library that must also load under glibc.
+# The preload library must load under either libc, so it takes as little from it as it can.
 SHIM_CFLAGS := $(filter-out -fstack-protector-strong,$(CFLAGS))
 SWIFTFLAGS := -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feature Embedded \
     -wmo -parse-as-library -warnings-as-errors -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
@@ -114,3 +114,17 @@ $(OUT)/libringway-preload.so: $(OBJ)/SocketShim.o $(SHIM_C) Sources/SocketShim/e
 	@$(LINK) -shared -Wl,-soname,libringway-preload.so -Wl,--version-script=Sources/SocketShim/exports.map \
 	    $(OBJ)/SocketShim.o $(SHIM_C) -o $@.unstripped
 	@$(OBJCOPY) --strip-all $@.unstripped $@
+
+# The program that the preload library's tests run, once for each libc.
+PROBES := $(OUT)/tests/probe-glibc $(OUT)/tests/probe-musl
+PROBE := Tests/SocketShimTests/Probe/probe.c
+GNU_CC := $(if $(filter $(ARCH),$(shell uname -m)),gcc,$(ARCH)-linux-gnu-gcc)
+.PHONY: probes
+probes: $(PROBES)
+$(OUT)/tests/probe-glibc: $(PROBE) $(OBJ)/settings
+	@mkdir -p $(@D)
+	@$(GNU_CC) -O1 -Wall -Wextra -Werror $< -o $@
+$(OUT)/tests/probe-musl: $(PROBE) $(OBJ)/settings | $(SYSROOT)/packages
+	@mkdir -p $(@D)
+	@$(CLANG) $(CFLAGS) $< $(SYSROOT)/lib/crt1.o $(SYSROOT)/lib/crti.o $(SYSROOT)/lib/crtn.o \
+	    -fuse-ld=lld -nostdlib -no-pie -L$(SYSROOT)/musl -lc -o $@

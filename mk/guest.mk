@@ -10,3 +10,9 @@ guest: $(GUEST_TARGETS) ## the guests' programs (static musl, Embedded Swift), x
 
 $(GUEST_TARGETS): guest-%:
 	+@$(MAKE) --no-print-directory -f mk/guest-arch.mk ARCH=$*
+
+# What the preload library's tests run; not part of what a guest gets.
+.PHONY: probes $(GUEST_ARCHES:%=probes-%)
+probes: $(GUEST_ARCHES:%=probes-%)
+$(GUEST_ARCHES:%=probes-%): probes-%:
+	+@$(MAKE) --no-print-directory -f mk/guest-arch.mk ARCH=$* probes

@@ -69,7 +69,8 @@ cp -r "$unpacked/usr/include/linux" "$unpacked/usr/include/asm-generic" "$folder
 cp -rL "$unpacked/usr/include/$arch-linux-gnu/asm" "$folder/include/"
 cp -rL "$unpacked/usr/lib/$arch-linux-musl" "$folder/lib"
 cp "$unpacked"/usr/lib/gcc/*/*/libgcc.a "$folder/lib/"
-# musl's dynamic loader serves the tests of the preload library alone; nothing is linked against it.
-cp "$unpacked/lib/$arch-linux-musl/libc.so" "$folder/ld-musl.so"
+# musl as a shared library serves the tests of the preload library alone; nothing else is linked against it.
+mkdir -p "$folder/musl"
+cp "$unpacked/lib/$arch-linux-musl/libc.so" "$folder/musl/"
 (cd "$state/archives" && ls -- *.deb) >"$folder/packages"
 rm -rf "$unpacked" "$state"

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import CSocketShim
+
+/// What a descriptor is to this library.
+///
+/// The answer is read from the kernel's own names of the socket, each time. So it holds after dup, fork
+/// and exec and for a descriptor that another program passed on, and there is no table to lock or lose.
+enum Identity {
+    /// A socket, file or number that is none of this library's business.
+    case foreign
+    /// Bound to a service, and perhaps listening: `<runtime-dir>/port/<service>.<4|6>`.
+    case listener(service: UInt16, Family)
+    /// A connection that a listener accepted.
+    case accepted(service: UInt16, Family)
+    /// A connection to a service, made by `connect`.
+    case connected(local: Endpoint, remote: Endpoint)
+
+    init(of fd: Int32) {
+        self = .foreign
+        guard Kernel.option(fd, SOL_SOCKET, SO_DOMAIN) == AF_UNIX else { return }
+        var address = sockaddr_un()
+        var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        guard raw_getsockname(fd, &address, &length) == 0 else { return }
+        let count = Int(length) - 2
+        guard count > 0, count <= 108 else { return }
+        withUnsafeBytes(of: &address) { bytes in
+            let name = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + 2
+            if let (service, family) = ServicePath.parse(name, count: count) {
+                self =
+                    Kernel.isConnected(fd)
+                    ? .accepted(service: service, family) : .listener(service: service, family)
+            } else if let (local, remote) = ConnectionName.parse(name, count: count) {
+                self = .connected(local: local, remote: remote)
+            }
+        }
+    }
+
+    var isForeign: Bool {
+        if case .foreign = self { return true }
+        return false
+    }
+
+    var family: Family? {
+        switch self {
+        case .foreign: return nil
+        case .listener(_, let family), .accepted(_, let family): return family
+        case .connected(let local, _): return local.family
+        }
+    }
+}
+
+/// The path of a service's listening socket.
+enum ServicePath {
+    static func append(service: UInt16, _ family: Family, to text: inout Text) {
+        Settings.appendPath("/port/", to: &text)
+        text.append(decimal: UInt64(service))
+        text.append(byte: 0x2E)
+        text.append(byte: family.rawValue)
+    }
+
+    static func parse(_ name: UnsafePointer<UInt8>, count: Int) -> (UInt16, Family)? {
+        // The kernel counts the terminating zero of a path.
+        var scanner = Scanner(name, count: name[count - 1] == 0 ? count - 1 : count)
+        guard scanner.skip(cString: shim_directory(shim_settings())), scanner.skip("/port/"),
+            let service = scanner.decimal(limit: 65_535), scanner.skip(0x2E)
+        else { return nil }
+        let family: Family = scanner.skip(Family.v4.rawValue) ? .v4 : .v6
+        guard family == .v4 || scanner.skip(Family.v6.rawValue), scanner.isAtEnd else { return nil }
+        return (UInt16(service), family)
+    }
+}
+
+/// The abstract name that a connection is bound to before it goes to the agent.
+///
+/// It holds both addresses of the TCP connection that it stands for, in hexadecimal:
+/// `ringway/4/7f000001:9c41/7f000001:0ca8`. So getsockname and getpeername can answer, and two
+/// connections cannot have the same pair, as in TCP.
+enum ConnectionName {
+    static func append(local: Endpoint, remote: Endpoint, to text: inout Text) {
+        text.append(byte: 0)
+        text.append("ringway/")
+        text.append(byte: local.family.rawValue)
+        append(local, to: &text)
+        append(remote, to: &text)
+    }
+
+    private static func append(_ endpoint: Endpoint, to text: inout Text) {
+        text.append(byte: 0x2F)
+        if endpoint.family == .v6 { text.append(hexadecimal: endpoint.high, digits: 16) }
+        text.append(hexadecimal: endpoint.low, digits: endpoint.family == .v4 ? 8 : 16)
+        text.append(byte: 0x3A)
+        text.append(hexadecimal: UInt64(endpoint.port), digits: 4)
+    }
+
+    static func parse(_ name: UnsafePointer<UInt8>, count: Int) -> (Endpoint, Endpoint)? {
+        var scanner = Scanner(name, count: count)
+        guard scanner.skip(0), scanner.skip("ringway/") else { return nil }
+        let family: Family = scanner.skip(Family.v4.rawValue) ? .v4 : .v6
+        guard family == .v4 || scanner.skip(Family.v6.rawValue),
+            let local = endpoint(family, &scanner), let remote = endpoint(family, &scanner), scanner.isAtEnd
+        else { return nil }
+        return (local, remote)
+    }
+
+    private static func endpoint(_ family: Family, _ scanner: inout Scanner) -> Endpoint? {
+        var high: UInt64 = 0
+        guard scanner.skip(0x2F) else { return nil }
+        if family == .v6 {
+            guard let value = scanner.hexadecimal(digits: 16) else { return nil }
+            high = value
+        }
+        guard let low = scanner.hexadecimal(digits: family == .v4 ? 8 : 16), scanner.skip(0x3A),
+            let port = scanner.hexadecimal(digits: 4)
+        else { return nil }
+        return Endpoint(family: family, high: high, low: low, port: UInt16(port))
+    }
+}

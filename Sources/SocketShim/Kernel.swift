@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import CSocketShim
+
+/// Questions to the kernel about a descriptor, past every replaced call.
+enum Kernel {
+    /// An integer socket option; nil if the descriptor is no socket or does not know it.
+    static func option(_ fd: Int32, _ level: Int32, _ name: Int32) -> Int32? {
+        var value: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        return raw_getsockopt(fd, level, name, &value, &length) == 0 ? value : nil
+    }
+
+    static func isConnected(_ fd: Int32) -> Bool {
+        var address = sockaddr_un()
+        var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        return raw_getpeername(fd, &address, &length) == 0
+    }
+
+    static func isListening(_ fd: Int32) -> Bool { option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1 }
+
+    /// The family of a TCP socket that is neither connected nor listening: one that may become a
+    /// channel. Nil for everything else, among it UDP sockets with a mapped port.
+    static func familyOfFreshTCPSocket(_ fd: Int32) -> Family? {
+        guard let domain = option(fd, SOL_SOCKET, SO_DOMAIN), let family = Family(domain: domain),
+            let transport = option(fd, SOL_SOCKET, SO_PROTOCOL),
+            transport == tcpProtocol || transport == multipathTCPProtocol,
+            !isListening(fd), !isConnected(fd)
+        else { return nil }
+        return family
+    }
+
+    /// The local port of a TCP socket, 0 if it is not bound.
+    static func localPort(_ fd: Int32) -> UInt16 {
+        var address = sockaddr_in6()
+        var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
+        guard raw_getsockname(fd, &address, &length) == 0 else { return 0 }
+        return UInt16(bigEndian: address.sin6_port)  // at the same place in both families
+    }
+
+    /// Makes `replacement` what the number `fd` stands for, with the status flags, the close-on-exec
+    /// flag and the socket options that the program had set; closes the number that it had.
+    static func put(_ replacement: Int32, inPlaceOf fd: Int32) -> Int32 {
+        let status = raw_fcntl(fd, F_GETFL, 0)
+        let flags = raw_fcntl(fd, F_GETFD, 0)
+        carryOptions(from: fd, to: replacement)
+        if status >= 0 { _ = raw_fcntl(replacement, F_SETFL, Int(status & (O_NONBLOCK | O_ASYNC))) }
+        var result = raw_dup3(replacement, fd, flags > 0 && flags & FD_CLOEXEC != 0 ? O_CLOEXEC : 0)
+        while result == -EINTR || result == -EBUSY {
+            result = raw_dup3(replacement, fd, flags > 0 && flags & FD_CLOEXEC != 0 ? O_CLOEXEC : 0)
+        }
+        _ = raw_close(replacement)
+        return result < 0 ? result : 0
+    }
+
+    /// Options of the socket level that keep their meaning on an AF_UNIX stream.
+    static func carryOptions(from old: Int32, to new: Int32) {
+        let names: InlineArray<6, Int32> = [
+            SO_RCVTIMEO, SO_SNDTIMEO, SO_LINGER, SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE,
+        ]
+        for index in names.indices {
+            var value: (UInt64, UInt64) = (0, 0)
+            var length = socklen_t(MemoryLayout<(UInt64, UInt64)>.size)
+            guard raw_getsockopt(old, SOL_SOCKET, names[index], &value, &length) == 0 else { continue }
+            _ = raw_setsockopt(new, SOL_SOCKET, names[index], &value, length)
+        }
+    }
+}
+
+// Named here, because glibc has them as an enum and musl as macros.
+let tcpProtocol: Int32 = 6
+private let multipathTCPProtocol: Int32 = 262

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import CSocketShim
+
+/// The library's `bind`: a mapped port becomes a service that the peer's programs can connect to.
+/// `listen` needs no replacement: it means the same on what stands there then.
+@c(bind)
+public func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
+    guard let endpoint = Endpoint(address, length: length), endpoint.isLocal,
+        let service = Settings.service(ofPort: endpoint.port),
+        Kernel.familyOfFreshTCPSocket(fd) == endpoint.family
+    else { return next_bind(fd, address, length) }
+    // A second bind of a TCP socket is the kernel's to refuse.
+    guard Kernel.localPort(fd) == 0 else { return next_bind(fd, address, length) }
+    let result = ServiceSocket(service: service, family: endpoint.family).open(inPlaceOf: fd)
+    return result == 0 ? 0 : fail(-result)
+}
+
+/// A service's socket in the runtime directory.
+private struct ServiceSocket {
+    let service: UInt16
+    let family: Family
+
+    func open(inPlaceOf fd: Int32) -> Int32 {
+        var path = Text()
+        ServicePath.append(service: service, family, to: &path)
+        guard let address = UnixAddress(path, isPath: true) else { return explain(-ENAMETOOLONG) }
+        let folder = openFolder()
+        guard folder >= 0 else { return explain(folder) }
+        let stream = raw_unix_stream()
+        var result = stream < 0 ? stream : bind(stream, address, path)
+        _ = raw_close(folder)
+        guard result == 0 else {
+            if stream >= 0 { _ = raw_close(stream) }
+            return result == -EADDRINUSE ? result : explain(result)
+        }
+        result = Kernel.put(stream, inPlaceOf: fd)
+        return result
+    }
+
+    /// Opens the folder of the services, makes it if this program is the first, and locks it: of two
+    /// programs that both find a dead one's socket, the second must not remove the first one's.
+    private func openFolder() -> Int32 {
+        var parent = Text()
+        Settings.appendPath("", to: &parent)
+        var path = Text()
+        Settings.appendPath("/port", to: &path)
+        var folder = path.withCString { raw_open_folder($0) }
+        if folder == -ENOENT {
+            _ = parent.withCString { raw_make_folder($0, 0o755) }
+            _ = path.withCString { raw_make_folder($0, 0o700) }
+            folder = path.withCString { raw_open_folder($0) }
+        }
+        guard folder >= 0 else { return folder }
+        var locked = raw_lock(folder)
+        while locked == -EINTR { locked = raw_lock(folder) }
+        return folder
+    }
+
+    private func bind(_ stream: Int32, _ address: UnixAddress, _ path: borrowing Text) -> Int32 {
+        // The mode is set before the name appears; the program's umask can only take from it.
+        _ = raw_fchmod(stream, 0o600)
+        var result = address.bind(stream)
+        if result == -EADDRINUSE, !isAlive(address) {
+            _ = path.withCString { raw_unlink($0) }
+            result = address.bind(stream)
+        }
+        if result == 0 { _ = path.withCString { raw_chmod($0, 0o600) } }
+        return result
+    }
+
+    /// Whether a socket still stands behind the path. A datagram socket asks, because the answer to it
+    /// is "wrong type" if one does, listening or not, and a program that listens notices nothing.
+    private func isAlive(_ address: UnixAddress) -> Bool {
+        let probe = raw_unix_datagram()
+        guard probe >= 0 else { return true }
+        let result = address.connect(probe)
+        _ = raw_close(probe)
+        return result != -ECONNREFUSED
+    }
+
+    private func explain(_ error: Int32) -> Int32 {
+        var message = Text()
+        message.append("ringway: cannot listen at ")
+        ServicePath.append(service: service, family, to: &message)
+        message.append(": error ")
+        message.append(decimal: UInt64(-error))
+        message.append("; the folder must exist and be writable")
+        message.writeAsLine()
+        return error == -EACCES || error == -EPERM ? -EACCES : -EADDRNOTAVAIL
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import CSocketShim
+
+/// The library's `getsockname`: TCP addresses for the library's own sockets.
+@c(getsockname)
+public func shimGetsockname(
+    _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?
+) -> Int32 {
+    switch Identity(of: fd) {
+    case .foreign:
+        return next_getsockname(fd, address, length)
+    case .listener(let service, let family):
+        return Endpoint.wildcard(family, port: Settings.port(ofService: service)).write(to: address, length: length)
+    case .accepted(let service, let family):
+        return Endpoint.loopback(family, port: Settings.port(ofService: service)).write(to: address, length: length)
+    case .connected(let local, _):
+        return local.write(to: address, length: length)
+    }
+}
+
+/// The library's `getpeername`.
+@c(getpeername)
+public func shimGetpeername(
+    _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?
+) -> Int32 {
+    switch Identity(of: fd) {
+    case .foreign, .listener:
+        return next_getpeername(fd, address, length)
+    case .accepted(_, let family):
+        return peerEndpoint(fd, family).write(to: address, length: length)
+    case .connected(_, let remote):
+        // A connection that is over has no peer, there as here.
+        guard Kernel.isConnected(fd) else { return fail(ENOTCONN) }
+        return remote.write(to: address, length: length)
+    }
+}

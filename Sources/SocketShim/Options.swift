@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import CSocketShim
+
+/// The library's `setsockopt`: what only TCP and IP sockets know is accepted and has no effect.
+@c(setsockopt)
+public func shimSetsockopt(
+    _ fd: Int32, _ level: Int32, _ name: Int32, _ value: UnsafeRawPointer?, _ length: socklen_t
+) -> Int32 {
+    guard let option = InternetOption(level: level, name: name), !Identity(of: fd).isForeign else {
+        return next_setsockopt(fd, level, name, value, length)
+    }
+    switch option {
+    case .identity, .unknown: return fail(ENOPROTOOPT)
+    case .number, .structure:
+        guard value != nil || length == 0 else { return fail(EFAULT) }
+        return length < 4 && level == tcpProtocol ? fail(EINVAL) : 0
+    }
+}
+
+/// The library's `getsockopt`: TCP's answers about the library's own sockets.
+@c(getsockopt)
+public func shimGetsockopt(
+    _ fd: Int32, _ level: Int32, _ name: Int32, _ value: UnsafeMutableRawPointer?,
+    _ length: UnsafeMutablePointer<socklen_t>?
+) -> Int32 {
+    guard let option = InternetOption(level: level, name: name), let family = Identity(of: fd).family else {
+        return next_getsockopt(fd, level, name, value, length)
+    }
+    guard let value, let length else { return fail(EFAULT) }
+    guard Int32(bitPattern: length.pointee) >= 0 else { return fail(EINVAL) }
+    let room = Int(length.pointee)
+    switch option {
+    case .unknown: return fail(ENOPROTOOPT)
+    case .structure:
+        // All zeros says "nothing known"; the first byte of TCP_INFO is the state.
+        let count = level == tcpProtocol ? min(room, 104) : 0
+        for index in 0..<count { value.storeBytes(of: 0, toByteOffset: index, as: UInt8.self) }
+        if count > 0 { value.storeBytes(of: Kernel.isListening(fd) ? 10 : 1, as: UInt8.self) }
+        length.pointee = socklen_t(count)
+        return 0
+    case .identity(let isDomain):
+        return store(isDomain ? family.domain : tcpProtocol, value, room: room, length)
+    case .number(let usual):
+        return store(usual, value, room: room, length)
+    }
+}
+
+private func store(
+    _ number: Int32, _ value: UnsafeMutableRawPointer, room: Int, _ length: UnsafeMutablePointer<socklen_t>
+) -> Int32 {
+    let count = min(room, 4)
+    withUnsafePointer(to: number) { value.copyMemory(from: $0, byteCount: count) }
+    length.pointee = socklen_t(count)
+    return 0
+}
+
+/// A socket option that an AF_UNIX stream would answer otherwise than a TCP socket.
+private enum InternetOption {
+    /// SO_DOMAIN or SO_PROTOCOL.
+    case identity(isDomain: Bool)
+    /// An integer, with the value that a TCP socket on the loopback usually has.
+    case number(Int32)
+    /// Something longer.
+    case structure
+    /// Something that would promise what this library does not do.
+    case unknown
+
+    /// Nil for what AF_UNIX answers well itself.
+    init?(level: Int32, name: Int32) {
+        switch level {
+        case SOL_SOCKET:
+            switch name {
+            case SO_DOMAIN: self = .identity(isDomain: true)
+            case SO_PROTOCOL: self = .identity(isDomain: false)
+            case SO_REUSEPORT: self = .number(0)  // newer kernels refuse it for AF_UNIX
+            default: return nil
+            }
+        case tcpProtocol: self = Self.tcp(name)
+        case 0, 41: self = Self.internet(level, name)
+        default: return nil
+        }
+    }
+
+    private static func tcp(_ name: Int32) -> InternetOption {
+        switch name {
+        case TCP_NODELAY: return .number(1)  // a ring never waits for more
+        case TCP_MAXSEG: return .number(32_768)
+        case TCP_KEEPIDLE: return .number(7_200)
+        case TCP_KEEPINTVL: return .number(75)
+        case TCP_KEEPCNT: return .number(9)
+        case TCP_SYNCNT: return .number(6)
+        case TCP_LINGER2: return .number(60)
+        case TCP_WINDOW_CLAMP: return .number(65_536)
+        case TCP_QUICKACK: return .number(1)
+        case TCP_CORK, TCP_DEFER_ACCEPT, TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_NOTSENT_LOWAT: return .number(0)
+        case TCP_INFO, TCP_CONGESTION: return .structure
+        default: return .unknown
+        }
+    }
+
+    private static func internet(_ level: Int32, _ name: Int32) -> InternetOption {
+        // IP_TTL and IPV6_UNICAST_HOPS; IP_OPTIONS is empty.
+        if level == 0 { return name == IP_TTL ? .number(64) : name == IP_OPTIONS ? .structure : .number(0) }
+        return name == IPV6_UNICAST_HOPS ? .number(64) : name == IPV6_V6ONLY ? .number(1) : .number(0)
+    }
+}

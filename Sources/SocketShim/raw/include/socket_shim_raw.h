@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the preload library needs and Swift cannot do: system calls that bypass every replaced function
+// (a library that calls its own connect() would go in circles), and the definitions of those functions
+// that come next in the process.
+#ifndef RINGWAY_SOCKET_SHIM_RAW_H
+#define RINGWAY_SOCKET_SHIM_RAW_H
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+// Every raw_ function returns what the kernel returns: a result, or -errno. None touches errno.
+int raw_unix_stream(void);
+int raw_unix_datagram(void);
+int raw_close(int fd);
+int raw_connect(int fd, const void *_Nonnull address, socklen_t length);
+int raw_bind(int fd, const void *_Nonnull address, socklen_t length);
+int raw_getsockname(int fd, void *_Nonnull address, socklen_t *_Nonnull length);
+int raw_getpeername(int fd, void *_Nonnull address, socklen_t *_Nonnull length);
+int raw_getsockopt(int fd, int level, int name, void *_Nonnull value, socklen_t *_Nonnull length);
+int raw_setsockopt(int fd, int level, int name, const void *_Nonnull value, socklen_t length);
+int raw_fcntl(int fd, int command, long argument);
+int raw_dup3(int from, int to, int flags);
+int raw_send(int fd, const void *_Nonnull bytes, size_t count);
+int raw_receive(int fd, void *_Nonnull bytes, size_t count);
+int raw_write(int fd, const void *_Nonnull bytes, size_t count);
+// Waits until fd can be read: 1, 0 when the time is over, or -errno.
+int raw_wait_readable(int fd, int64_t milliseconds);
+int64_t raw_monotonic_milliseconds(void);
+int raw_make_folder(const char *_Nonnull path, unsigned mode);
+int raw_open_folder(const char *_Nonnull path);
+int raw_lock(int fd);
+int raw_unlink(const char *_Nonnull path);
+int raw_fchmod(int fd, unsigned mode);
+int raw_chmod(const char *_Nonnull path, unsigned mode);
+uint64_t raw_inode(int fd);
+uint32_t raw_random(void);
+// Whether a line of text written to fd reaches a person or a log, not a program's own socket.
+int raw_is_text_output(int fd);
+
+int shim_errno(void);
+void shim_set_errno(int value);
+
+// The replaced calls as the process would have them without this library.
+int next_connect(int fd, const struct sockaddr *_Nullable address, socklen_t length);
+int next_bind(int fd, const struct sockaddr *_Nullable address, socklen_t length);
+int next_accept(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
+int next_accept4(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length, int flags);
+int next_getsockname(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
+int next_getpeername(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
+int next_getsockopt(int fd, int level, int name, void *_Nullable value, socklen_t *_Nullable length);
+int next_setsockopt(int fd, int level, int name, const void *_Nullable value, socklen_t length);
+
+#define SHIM_MAPPINGS 32
+#define SHIM_PATH_ROOM 80
+
+// A TCP port of the programs, and the service port that it stands for.
+struct shim_mapping {
+  uint16_t port;
+  uint16_t service;
+};
+
+// What the environment says, copied once: a program may overwrite its environment later.
+struct shim_settings {
+  char directory[SHIM_PATH_ROOM];
+  struct shim_mapping mappings[SHIM_MAPPINGS];
+  uint32_t mapping_count;
+  int64_t timeout_milliseconds;
+};
+struct shim_settings *_Nonnull shim_settings(void);
+
+// A C array inside a struct is a tuple in Swift.
+static inline char *_Nonnull shim_directory(struct shim_settings *_Nonnull settings) { return settings->directory; }
+static inline struct shim_mapping *_Nonnull shim_mappings(struct shim_settings *_Nonnull settings) {
+  return settings->mappings;
+}
+
+// Implemented in Swift; called once for a process, before main in all but exotic programs. A null
+// pointer stands for a variable that is not set.
+void shim_read_settings(struct shim_settings *_Nonnull settings, const char *_Nullable directory,
+                        const char *_Nullable ports, const char *_Nullable timeout);
+#endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "socket_shim_raw.h"
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+static long call(long number, long a, long b, long c, long d, long e, long f) {
+#if defined(__x86_64__)
+  long result;
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+#elif defined(__aarch64__)
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d;
+  register long x4 __asm__("x4") = e;
+  register long x5 __asm__("x5") = f;
+  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return x0;
+#else
+#error "the preload library knows x86_64 and aarch64"
+#endif
+}
+
+int raw_unix_stream(void) { return (int)call(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, 0, 0, 0); }
+int raw_unix_datagram(void) { return (int)call(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, 0, 0, 0); }
+int raw_close(int fd) { return (int)call(SYS_close, fd, 0, 0, 0, 0, 0); }
+
+int raw_connect(int fd, const void *address, socklen_t length) {
+  return (int)call(SYS_connect, fd, (long)address, length, 0, 0, 0);
+}
+
+int raw_bind(int fd, const void *address, socklen_t length) {
+  return (int)call(SYS_bind, fd, (long)address, length, 0, 0, 0);
+}
+
+int raw_getsockname(int fd, void *address, socklen_t *length) {
+  return (int)call(SYS_getsockname, fd, (long)address, (long)length, 0, 0, 0);
+}
+
+int raw_getpeername(int fd, void *address, socklen_t *length) {
+  return (int)call(SYS_getpeername, fd, (long)address, (long)length, 0, 0, 0);
+}
+
+int raw_getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
+  return (int)call(SYS_getsockopt, fd, level, name, (long)value, (long)length, 0);
+}
+
+int raw_setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
+  return (int)call(SYS_setsockopt, fd, level, name, (long)value, length, 0);
+}
+
+int raw_fcntl(int fd, int command, long argument) { return (int)call(SYS_fcntl, fd, command, argument, 0, 0, 0); }
+int raw_dup3(int from, int to, int flags) { return (int)call(SYS_dup3, from, to, flags, 0, 0, 0); }
+
+int raw_send(int fd, const void *bytes, size_t count) {
+  return (int)call(SYS_sendto, fd, (long)bytes, (long)count, MSG_NOSIGNAL, 0, 0);
+}
+
+int raw_receive(int fd, void *bytes, size_t count) {
+  return (int)call(SYS_recvfrom, fd, (long)bytes, (long)count, 0, 0, 0);
+}
+
+int raw_write(int fd, const void *bytes, size_t count) {
+  return (int)call(SYS_write, fd, (long)bytes, (long)count, 0, 0, 0);
+}
+
+int raw_wait_readable(int fd, int64_t milliseconds) {
+  struct pollfd wanted = {.fd = fd, .events = POLLIN};
+  struct timespec limit = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
+  return (int)call(SYS_ppoll, (long)&wanted, 1, (long)&limit, 0, 0, 0);
+}
+
+int64_t raw_monotonic_milliseconds(void) {
+  struct timespec now = {0};
+  call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int raw_make_folder(const char *path, unsigned mode) {
+  return (int)call(SYS_mkdirat, AT_FDCWD, (long)path, mode, 0, 0, 0);
+}
+
+int raw_open_folder(const char *path) {
+  return (int)call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
+}
+
+int raw_lock(int fd) { return (int)call(SYS_flock, fd, LOCK_EX, 0, 0, 0, 0); }
+int raw_unlink(const char *path) { return (int)call(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0); }
+int raw_fchmod(int fd, unsigned mode) { return (int)call(SYS_fchmod, fd, mode, 0, 0, 0, 0); }
+int raw_chmod(const char *path, unsigned mode) {
+  return (int)call(SYS_fchmodat, AT_FDCWD, (long)path, mode, 0, 0, 0);
+}
+
+uint64_t raw_inode(int fd) {
+  struct stat status = {0};
+  return call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 ? status.st_ino : 0;
+}
+
+uint32_t raw_random(void) {
+  uint32_t value = 0;
+  if (call(SYS_getrandom, (long)&value, sizeof value, 1 /* do not wait */, 0, 0, 0) == sizeof value) return value;
+  return (uint32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0) * 2654435761u;
+}
+
+int raw_is_text_output(int fd) {
+  struct stat status = {0};
+  if (call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0) return 0;
+  return S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// The agent, the runtime directory or another program is not as it should be.
+@Suite(.enabled(if: !Variant.built.isEmpty, "`make guest probes` has not been run"))
+struct ShimFaultTests {
+    /// Tries to connect while an agent of that kind is there.
+    private func refused(
+        _ variant: Variant, by answer: FakeAgent.Answer, milliseconds: Int = 20_000
+    ) throws -> (line: String?, errors: String) {
+        let agent = try FakeAgent(answer)
+        return try refused(variant, in: agent, milliseconds: milliseconds)
+    }
+
+    private func refused(
+        _ variant: Variant, in directory: any RuntimeDirectory, milliseconds: Int = 20_000
+    ) throws -> (line: String?, errors: String) {
+        let result = try Probe.run(
+            variant, "refused", .v4, port: 3240, runtimeDirectory: directory, timeoutMilliseconds: milliseconds)
+        return (result.lines.first, result.errors)
+    }
+
+    @Test("no agent: ECONNREFUSED and one line that says so", arguments: Variant.built)
+    func noAgent(_ variant: Variant) throws {
+        let folder = try ScratchFolder()
+        let result = try refused(variant, in: folder)
+        #expect(result.line == "connect: ECONNREFUSED")
+        let line =
+            "ringway: connection to service 3240: no agent answers at \(folder.path)/agent.sock; "
+            + "start `ringway agent`\n"
+        #expect(result.errors == line + line)
+    }
+
+    @Test("an agent that hangs up, or is none: ECONNREFUSED", arguments: Variant.built)
+    func strangeAgent(_ variant: Variant) throws {
+        let hangUp = try refused(variant, by: .hangUp)
+        #expect(hangUp.line == "connect: ECONNREFUSED")
+        #expect(hangUp.errors.contains("the agent closed the connection without an answer"))
+        let garbage = try refused(variant, by: .garbage)
+        #expect(garbage.line == "connect: ECONNREFUSED")
+        #expect(garbage.errors.contains("is not a ringway agent of this version"))
+    }
+
+    @Test("an agent that is stopped: ETIMEDOUT and a line that asks", arguments: Variant.built)
+    func stoppedAgent(_ variant: Variant) throws {
+        let silent = try refused(variant, by: .silence, milliseconds: 100)
+        #expect(silent.line == "connect: ETIMEDOUT")
+        #expect(silent.errors.contains("did not answer in time"))
+        let stopped = try refused(variant, by: .stopped, milliseconds: 100)
+        #expect(stopped.line == "connect: ETIMEDOUT")
+        #expect(stopped.errors.contains("is it stopped?"))
+    }
+
+    @Test("bytes right behind the agent's reply are the program's", arguments: Variant.built)
+    func greeting(_ variant: Variant) throws {
+        let agent = try FakeAgent(.greet("welcome "))
+        let result = try Probe.run(variant, "wildcard", .v4, port: 3240, runtimeDirectory: agent)
+        #expect(result.lines.last == "echo: welcome any")
+    }
+
+    @Test("no message goes into a program's own descriptor 2", arguments: Variant.built)
+    func ownDescriptor(_ variant: Variant) throws {
+        let folder = try ScratchFolder()
+        let result = try Probe.run(variant, "own-stderr", .v4, port: 3240, runtimeDirectory: folder)
+        #expect(result.lines.first == "connect: ECONNREFUSED")
+        #expect(result.lines.last == "empty")
+    }
+
+    @Test("a dead program's service is taken over, a living one's is not", arguments: Variant.built)
+    func staleService(_ variant: Variant) throws {
+        let folder = try ScratchFolder()
+        let first = try Probe(variant, "hold", .v4, port: 3240, runtimeDirectory: folder)
+        #expect(first.wait(for: "HELD"))
+        let second = try Probe(variant, "hold", .v4, port: 3240, runtimeDirectory: folder)
+        #expect(second.finish().lines.first == "bind: EADDRINUSE")
+        first.kill()
+        #expect(FileManager.default.fileExists(atPath: folder.path + "/port/3240.4"))
+        let third = try Probe(variant, "hold", .v4, port: 3240, runtimeDirectory: folder)
+        #expect(third.finish().lines.first == "bind: ok")
+    }
+
+    @Test("of many programs that find a dead one's service, one gets it", arguments: Variant.built)
+    func race(_ variant: Variant) throws {
+        let folder = try ScratchFolder()
+        let dead = try Probe(variant, "hold", .v4, port: 3240, runtimeDirectory: folder)
+        #expect(dead.wait(for: "HELD"))
+        dead.kill()
+        let probes = try (0..<6).map { _ in
+            try Probe(variant, "hold", .v4, port: 3240, runtimeDirectory: folder)
+        }
+        let held = probes.map { $0.wait(for: "HELD") }
+        #expect(held.allSatisfy { $0 })
+        let first = probes.map { $0.finish().lines.first ?? "nothing" }
+        #expect(first.filter { $0 == "bind: ok" }.count == 1)
+        #expect(first.filter { $0 == "bind: EADDRINUSE" }.count == 5)
+    }
+}
+
+/// Says by name what the other suites cannot run, so that nothing is left out in silence.
+@Suite(.enabled(if: ProcessInfo.processInfo.environment["RINGWAY_TEST_GUEST"] != nil, "set by `make test`"))
+struct BuiltTests {
+    @Test("built and runnable", arguments: Variant.all)
+    func isBuilt(_ variant: Variant) {
+        #expect(variant.isBuilt, "run `make guest probes`")
+    }
+}

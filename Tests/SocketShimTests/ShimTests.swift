@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// The preload library is compared with TCP: one program, once over each, must see the same.
+@Suite(.enabled(if: !Variant.built.isEmpty, "`make guest probes` has not been run"))
+struct ShimTests {
+    static let cases = Variant.built.flatMap { variant in IPFamily.usable.map { Case(variant: variant, family: $0) } }
+
+    struct Case: CustomTestStringConvertible, Sendable {
+        let variant: Variant
+        let family: IPFamily
+
+        var testDescription: String { "\(variant.testDescription) IPv\(family.rawValue)" }
+
+        func run(
+            _ mode: String, port: UInt16, in directory: (any RuntimeDirectory)?, timeoutMilliseconds: Int = 20_000
+        ) throws -> (lines: [String], errors: String, status: Int32) {
+            try Probe.run(
+                variant, mode, family, port: port, runtimeDirectory: directory,
+                timeoutMilliseconds: timeoutMilliseconds)
+        }
+    }
+
+    @Test(
+        "a client sees over the ring what it sees over TCP", arguments: cases, ["client", "wildcard", "exec", "quiet"])
+    func client(_ this: Case, mode: String) throws {
+        let listener = try TCPListener(this.family)
+        listener.echoForEver()
+        let overTCP = try this.run(mode, port: listener.port, in: nil)
+        let agent = try FakeAgent(.echo)
+        let overRing = try this.run(mode, port: listener.port, in: agent)
+        #expect(overRing.lines == overTCP.lines)
+        #expect(overRing.status == 0 && overRing.errors == "")
+        #expect(overTCP.lines.count > 1)
+        #expect(agent.requests == [[0x3143_5752, 1, UInt32(listener.port), 0, 0]])
+    }
+
+    @Test("options that are no integers", arguments: cases.filter(\.variant.isNative))
+    func structures(_ this: Case) throws {
+        let listener = try TCPListener(this.family)
+        let agent = try FakeAgent(.echo)
+        let overTCP = try this.run("structures", port: listener.port, in: nil)
+        let overRing = try this.run("structures", port: listener.port, in: agent)
+        #expect(overRing.lines == overTCP.lines)
+    }
+
+    @Test("flags set before connect are there after it", arguments: cases)
+    func flags(_ this: Case) throws {
+        let listener = try TCPListener(this.family)
+        let overTCP = try this.run("keep-flags", port: listener.port, in: nil)
+        let agent = try FakeAgent(.echo)
+        let overRing = try this.run("keep-flags", port: listener.port, in: agent)
+        #expect(overRing.lines == overTCP.lines)
+        #expect(overRing.lines.contains("flags: nonblock 1 cloexec 1 receive limit 0 send limit 0"))
+    }
+
+    @Test("a refused connection has TCP's errno, and the socket is as it was", arguments: cases)
+    func refused(_ this: Case) throws {
+        let port = try TCPListener.freePort(this.family)
+        let overTCP = try this.run("refused", port: port, in: nil)
+        let agent = try FakeAgent(.refuse(ECONNREFUSED, "nobody listens\nat the peer"))
+        let overRing = try this.run("refused", port: port, in: agent)
+        #expect(overRing.lines == overTCP.lines)
+        let line = "ringway: connection to service \(port): nobody listens at the peer\n"
+        #expect(overRing.errors == line + line)
+    }
+
+    @Test("the agent's errno is the program's", arguments: Variant.built, [EHOSTUNREACH, ETIMEDOUT, EACCES])
+    func agentErrno(_ variant: Variant, error: Int32) throws {
+        let agent = try FakeAgent(.refuse(error, ""))
+        let result = try Case(variant: variant, family: .v4).run("refused", port: 3240, in: agent)
+        let name = [EHOSTUNREACH: "EHOSTUNREACH", ETIMEDOUT: "ETIMEDOUT", EACCES: "EACCES"][error] ?? "?"
+        #expect(result.lines.first == "connect: \(name)")
+        #expect(result.errors.hasPrefix("ringway: connection to service 3240: the agent refused with error \(error)\n"))
+    }
+
+    @Test("a server sees over the ring what it sees over TCP", arguments: cases)
+    func server(_ this: Case) throws {
+        let port = try TCPListener.freePort(this.family)
+        let overTCP = try serve(this, port: port, in: nil) { try connectTCP(this.family, port: port) }
+        let folder = try ScratchFolder()
+        let overRing = try serve(this, port: port, in: folder) {
+            let path = "\(folder.path)/port/\(port).\(this.family.rawValue)"
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+            return try connectService(folder.path, this.family, port: port)
+        }
+        #expect(overRing == overTCP)
+    }
+
+    private func serve(
+        _ this: Case, port: UInt16, in directory: (any RuntimeDirectory)?, connect: () throws -> Int32
+    ) throws -> [String] {
+        let probe = try Probe(this.variant, "server", this.family, port: port, runtimeDirectory: directory)
+        guard probe.wait(for: "READY") else { return probe.finish().lines + ["never ready"] }
+        let answer = try converse(connect())
+        #expect(answer == "hello")
+        close(try connect())
+        let result = probe.finish()
+        #expect(result.status == 0 && result.errors == "")
+        return result.lines
+    }
+
+    @Test("other sockets are left alone", arguments: cases)
+    func others(_ this: Case) throws {
+        let port = try TCPListener.freePort(this.family)
+        let without = try this.run("others", port: port, in: nil)
+        let folder = try ScratchFolder()
+        let with = try this.run("others", port: port, in: folder)
+        #expect(with.lines == without.lines)
+        #expect(with.errors == "" && with.lines.count > 40)
+    }
+
+    @Test("threads connect at the same time", arguments: Variant.built)
+    func threads(_ variant: Variant) throws {
+        let agent = try FakeAgent(.echo)
+        let result = try Case(variant: variant, family: .v4).run("threads", port: 3240, in: agent)
+        #expect(result.lines == ["200 connections, 0 wrong"])
+        #expect(agent.requests.count == 200)
+    }
+}
