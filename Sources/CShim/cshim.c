@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE 1
 #include "cshim.h"
-#include <stdio.h>
 
 socklen_t cs_unix_address(struct sockaddr_un *address, const char *path) {
   size_t length = strlen(path);
@@ -20,7 +19,11 @@ int cs_seal_size(int fd) { return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_
 
 int cs_wipe_on_fork(void *address, size_t length) { return madvise(address, length, MADV_WIPEONFORK); }
 
-void cs_strerror(int error, char *buffer, size_t size) { snprintf(buffer, size, "%s", strerror(error)); }
+void cs_strerror(int error, char *buffer, size_t size) {
+  // Not snprintf: printf's machinery would be the largest part of libc in the guest's binary.
+  strncpy(buffer, strerror(error), size - 1);
+  buffer[size - 1] = 0;
+}
 
 int cs_peer_credentials(int fd, int *pid, unsigned *uid, unsigned *gid) {
   struct ucred credentials;

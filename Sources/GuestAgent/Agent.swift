@@ -126,7 +126,8 @@ private func runDataPath(_ resources: AgentResources, worker: Int32) -> ExitCode
         }
         Log.info(
             "side \(resources.settings.side.name), doorbell \(resources.doorbell.name), "
-                + "\(resources.settings.geometry.channels) channels of \(resources.settings.geometry.ringCapacity) bytes")
+                + "\(resources.settings.geometry.channels) channels of \(resources.settings.geometry.ringCapacity) bytes"
+        )
         return dataPath.run()
     } catch {
         error.report()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RingTransport
 
 /// The arguments of `ringway agent` and `ringway config check`.
 enum AgentArguments {

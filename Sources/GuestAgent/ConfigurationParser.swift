@@ -14,7 +14,7 @@ enum ConfigurationParser {
             number += 1
             let content = trimmed(line.prefix { $0 != "#" })
             if content.isEmpty { continue }
-            let place = "\(path):\(number)"
+            let place = compose("\(path):\(number)")
             guard let equals = content.firstIndex(of: "=") else {
                 throw Diagnostic(.badConfiguration, "\(place): `\(content)` is no `key = value` line; correct it")
             }

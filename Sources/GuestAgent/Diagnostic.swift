@@ -7,22 +7,23 @@ struct Diagnostic: Error, Equatable {
     let exitCode: ExitCode
     let message: String
 
-    init(_ exitCode: ExitCode, _ message: String) {
+    init(_ exitCode: ExitCode, _ message: Message) {
         self.exitCode = exitCode
-        self.message = message
+        self.message = message.text
     }
 
     /// A failed system call.
     /// - Parameters:
     ///   - tried: what was tried, such as "listening on /run/x". - error: errno. - remedy: what to do.
-    static func system(_ tried: String, _ error: Int32, _ remedy: String) -> Diagnostic {
+    @inline(never)
+    static func system(_ tried: Message, _ error: Int32, _ remedy: String) -> Diagnostic {
         let code: ExitCode
         switch error {
         case EACCES, EPERM: code = .notPermitted
         case ENOENT, ENODEV, ENXIO: code = .noSuch
         default: code = .ioError
         }
-        return Diagnostic(code, "\(tried): \(systemMessage(error)); \(remedy)")
+        return Diagnostic(code, "\(tried.text): \(systemMessage(error)); \(remedy)")
     }
 
     init(_ error: TransportError) {
@@ -37,5 +38,5 @@ struct Diagnostic: Error, Equatable {
         message = error.message
     }
 
-    func report() { Output.error("ringway: \(message)\n") }
+    func report() { Output.error(compose("ringway: \(message)\n")) }
 }

@@ -48,7 +48,7 @@ private func help(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
 
 private func version(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
     if arguments.isEmpty {
-        Output.result("ringway \(RingwayVersion.string), section layout \(SectionLayout.version)\n")
+        Output.result(compose("ringway \(RingwayVersion.string), section layout \(SectionLayout.version)\n"))
         return .success
     }
     guard arguments == ["--json"] else { throw unexpected(arguments[0], "version") }
@@ -67,8 +67,7 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
     }
     let checked = try CheckedConfiguration(try AgentArguments.parse(Array(arguments.dropFirst())))
     let configuration = checked.configuration
-    Output.result(
-        """
+    let text: Message = """
         side = \(checked.side.name)
         section-a = \(checked.section(.a).text)
         section-b = \(checked.section(.b).text)
@@ -82,7 +81,8 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         runtime-dir = \(configuration.runtimeDirectory)
         # each section needs \(checked.geometry.sectionSize) bytes
 
-        """)
+        """
+    Output.result(text.text)
     return .success
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RingTransport
 
 /// What `ringway help` prints.
 enum Help {
@@ -52,7 +53,7 @@ enum Help {
 
             """
         for key in Configuration.keys {
-            text += "  \(key.name) = \(key.form)\n      \(key.meaning)\n"
+            text += compose("  \(key.name) = \(key.form)\n      \(key.meaning)\n")
         }
         return text
     }

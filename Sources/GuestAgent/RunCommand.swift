@@ -21,7 +21,7 @@ struct RunCommand {
                 guard let port = UInt16(arguments[i + 1]), port > 0 else {
                     throw Diagnostic(.usage, "run: --port \(arguments[i + 1]) must be a number from 1 to 65535")
                 }
-                command.ports.append("\(port)")
+                command.ports.append(compose("\(port)"))
             default: throw unexpected(arguments[i], "run")
             }
             i += 2
@@ -81,7 +81,7 @@ struct RunCommand {
         }
         let path = environment("PATH")
         for directory in (path.isEmpty ? "/usr/bin:/bin" : path).split(separator: ":") {
-            let candidate = "\(directory)/\(name)"
+            let candidate = compose("\(directory)/\(name)")
             if FileSystem.isExecutable(candidate) { return candidate }
         }
         throw Diagnostic(.programNotFound, "running \(name): there is no such program in PATH")

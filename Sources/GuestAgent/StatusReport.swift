@@ -63,8 +63,8 @@ struct StatusReport {
     private func plainText() -> String {
         let link = dataPath.link
         var lines = ["side: \(dataPath.settings.side.name)", "link: \(linkState)"]
-        if let waiting { lines.append("waiting: \(waiting)") }
-        lines.append("epoch: \(link.epoch)  peer epoch: \(link.acknowledged)")
+        if let waiting { lines.append(compose("waiting: \(waiting)")) }
+        lines.append(compose("epoch: \(link.epoch)  peer epoch: \(link.acknowledged)"))
         for section in dataPath.settings.sections {
             lines.append(
                 "section \(section.side.name): \(section.place), \(section.bytes) bytes, "
@@ -72,14 +72,15 @@ struct StatusReport {
         }
         lines.append(
             "doorbell: \(dataPath.doorbell.name)\(link.peerPolls ? " (the peer polls)" : "")")
-        lines.append("usb: \(kernel)")
-        for (name, value) in counterRows { lines.append("\(name): \(value)") }
+        lines.append(compose("usb: \(kernel)"))
+        for (name, value) in counterRows { lines.append(compose("\(name): \(value)")) }
         for channel in shownChannels {
             var line = "channel \(channel.number): \(Self.name(channel.state)), port \(channel.port)"
             if let connection = dataPath.connections[channel.number] {
-                line += ", \(connection.guardStage.inward) bytes in, \(connection.guardStage.outward) bytes out"
+                line += compose(
+                    ", \(connection.guardStage.inward) bytes in, \(connection.guardStage.outward) bytes out")
             }
-            if let fault = channel.fault { line += ", fault: \(fault.sentence)" }
+            if let fault = channel.fault { line += compose(", fault: \(fault.sentence)") }
             lines.append(line)
         }
         return lines.joined(separator: "\n") + "\n"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
+import RingTransport
 
 /// What sysfs says of the kernel's USB/IP drivers. Only the sysfs worker calls this: the files may wait for
 /// a device's lock.
@@ -16,8 +17,8 @@ enum USBIPDrivers {
         guard let names = FileSystem.list(exporterDirectory) else { return "usbip-host: not loaded" }
         var devices: [String] = []
         for name in names {
-            guard let status = FileSystem.read("\(exporterDirectory)/\(name)/usbip_status") else { continue }
-            devices.append("\(name) \(deviceState(status))")
+            guard let status = FileSystem.read(compose("\(exporterDirectory)/\(name)/usbip_status")) else { continue }
+            devices.append(compose("\(name) \(deviceState(status))"))
         }
         return "usbip-host: " + (devices.isEmpty ? "no device" : devices.joined(separator: ", "))
     }
@@ -40,9 +41,9 @@ enum USBIPDrivers {
             let columns = line.split(separator: " ")
             guard columns.count >= 3, let port = UInt32(columns[1]) else { continue }
             switch columns[2] {
-            case "005": ports.append("port \(port) attached, not addressed yet")
-            case "006": ports.append("port \(port) in use")
-            case "007": ports.append("port \(port) in error")
+            case "005": ports.append(compose("port \(port) attached, not addressed yet"))
+            case "006": ports.append(compose("port \(port) in use"))
+            case "007": ports.append(compose("port \(port) in error"))
             default: continue
             }
         }

@@ -79,7 +79,9 @@ public enum ChannelFault: Error, Equatable, Sendable {
     case badFinalIndex(UInt32)
     case ring(RingError)
 
-    public var sentence: String {
+    public var sentence: String { words.text }
+
+    private var words: Message {
         switch self {
         case .badState(let raw): return "the peer published channel state \(raw), which does not exist"
         case .illegalTransition(let own, let peer):

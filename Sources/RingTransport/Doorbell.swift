@@ -23,7 +23,9 @@ public enum DoorbellSpecification: Equatable, Sendable {
         }
         if text.hasPrefix("eventfd:") {
             let numbers = text.dropFirst(8).split(separator: ",")
-            if numbers.count == 2, let receive = Int32(numbers[0]), let send = Int32(numbers[1]), receive >= 0, send >= 0 {
+            if numbers.count == 2, let receive = Int32(numbers[0]), let send = Int32(numbers[1]), receive >= 0,
+                send >= 0
+            {
                 self = .eventfd(receive: receive, send: send)
                 return
             }
@@ -34,8 +36,8 @@ public enum DoorbellSpecification: Equatable, Sendable {
     public var text: String {
         switch self {
         case .none: return "none"
-        case .uio(let name): return "uio:\(name)"
-        case .eventfd(let receive, let send): return "eventfd:\(receive),\(send)"
+        case .uio(let name): return compose("uio:\(name)")
+        case .eventfd(let receive, let send): return compose("eventfd:\(receive),\(send)")
         }
     }
 }
@@ -89,7 +91,7 @@ public final class Doorbell {
         _ name: String, sysfsRoot: String, deviceRoot: String
     ) throws(TransportError) -> Doorbell {
         let device = try UIOBackend.find(name, sysfsRoot: sysfsRoot)
-        let path = "\(deviceRoot)/\(device)"
+        let path = compose("\(deviceRoot)/\(device)")
         let fd = path.withCString { cs_open($0, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0) }
         guard fd >= 0 else { throw .system(.io, "opening \(path) (doorbell uio:\(name))", cs_errno(), "run as root") }
         let registers = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)

@@ -7,10 +7,10 @@ enum PCIBackend {
         _ device: String, bar: Int, writeCombining: Bool, writable: Bool, sysfsRoot: String
     ) throws(TransportError) -> MappingSource {
         let address = try find(device, sysfsRoot: sysfsRoot)
-        let directory = "\(sysfsRoot)/bus/pci/devices/\(address)"
+        let directory = compose("\(sysfsRoot)/bus/pci/devices/\(address)")
         // Without an enabled device its memory reads as ones.
         enable(directory + "/enable")
-        let path = "\(directory)/resource\(bar)\(writeCombining ? "_wc" : "")"
+        let path = compose("\(directory)/resource\(bar)\(writeCombining ? "_wc" : "")")
         let fd = path.withCString { cs_open($0, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0) }
         guard fd >= 0 else {
             throw .system(.io, "opening \(path)", cs_errno(), "check bar=, and run as root")
@@ -33,21 +33,22 @@ enum PCIBackend {
 
     /// `0000:00:04.0` as it is, or the first device with this `vendor:device`.
     static func find(_ device: String, sysfsRoot: String) throws(TransportError) -> String {
-        let directory = "\(sysfsRoot)/bus/pci/devices"
+        let directory = compose("\(sysfsRoot)/bus/pci/devices")
         let names = SysfsFile.names(directory)
         if names.contains(device) { return device }
         let parts = device.split(separator: ":")
         if parts.count == 2, let vendor = UInt16(parts[0], radix: 16), let model = UInt16(parts[1], radix: 16) {
             for name in names.sorted() {
-                if identifier("\(directory)/\(name)/vendor") == vendor,
-                    identifier("\(directory)/\(name)/device") == model
+                if identifier(compose("\(directory)/\(name)/vendor")) == vendor,
+                    identifier(compose("\(directory)/\(name)/device")) == model
                 {
                     return name
                 }
             }
         }
         throw TransportError(
-            .noSuch, "looking for PCI device \(device): there is none; `pci:` takes an address as 0000:00:04.0 or "
+            .noSuch,
+            "looking for PCI device \(device): there is none; `pci:` takes an address as 0000:00:04.0 or "
                 + "VENDOR:DEVICE as 1af4:1110")
     }
 

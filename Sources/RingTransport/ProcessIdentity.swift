@@ -54,7 +54,7 @@ public final class ProcessIdentity {
     /// Field 22 of /proc/PID/stat, in clock ticks since boot (proc(5)); nil for a process that is gone or
     /// a zombie.
     private static func startTime(of pid: pid_t) -> UInt64? {
-        guard let line = SysfsFile.line("/proc/\(pid)/stat") else { return nil }
+        guard let line = SysfsFile.line(compose("/proc/\(pid)/stat")) else { return nil }
         // The second field is the program's name in parentheses, and may hold anything.
         guard let end = line.lastIndex(of: ")") else { return nil }
         let fields = line[line.index(after: end)...].split(separator: " ")

@@ -66,10 +66,10 @@ public struct SectionSpecification: Equatable, Sendable {
                 writeCombining = true
                 return nil
             }
-            guard let equals = option.firstIndex(of: "=") else { return "`\(option)` is no option" }
+            guard let equals = option.firstIndex(of: "=") else { return compose("`\(option)` is no option") }
             let name = String(option[..<equals])
             let value = String(option[option.index(after: equals)...])
-            guard let number = byteCount(value) else { return "\(name)=\(value) is no number" }
+            guard let number = byteCount(value) else { return compose("\(name)=\(value) is no number") }
             switch name {
             case "map" where backend == "uio" && number < 5: map = number
             case "bar" where backend == "pci" && number < 6: bar = number
@@ -79,7 +79,7 @@ public struct SectionSpecification: Equatable, Sendable {
             case "size":
                 guard number > 0, number % 4096 == 0 else { return "size must be a multiple of 4096, above 0" }
                 size = number
-            default: return "\(name)=\(value) is no option of \(backend)"
+            default: return compose("\(name)=\(value) is no option of \(backend)")
             }
             return nil
         }

@@ -21,13 +21,16 @@ public struct TransportError: Error, Equatable, Sendable {
     /// What was tried, what happened, what to do.
     public let message: String
 
-    public init(_ kind: Kind, _ message: String) {
+    public init(_ kind: Kind, _ message: Message) {
         self.kind = kind
-        self.message = message
+        self.message = message.text
     }
 
     /// A failed system call; `kind` is what it is when errno says nothing more exact.
-    public static func system(_ kind: Kind, _ tried: String, _ error: Int32, _ remedy: String = "") -> TransportError {
+    @inline(never)
+    public static func system(
+        _ kind: Kind, _ tried: Message, _ error: Int32, _ remedy: String = ""
+    ) -> TransportError {
         let exact: Kind
         switch error {
         case EACCES, EPERM: exact = .notPermitted
@@ -35,7 +38,7 @@ public struct TransportError: Error, Equatable, Sendable {
         case EBUSY: exact = .inUse
         default: exact = kind
         }
-        return TransportError(exact, "\(tried): \(systemMessage(error))\(remedy.isEmpty ? "" : "; \(remedy)")")
+        return TransportError(exact, "\(tried.text): \(systemMessage(error))\(remedy.isEmpty ? "" : "; " + remedy)")
     }
 }
 

@@ -10,10 +10,11 @@ enum UIOBackend {
         _ name: String, map: Int, writable: Bool, sysfsRoot: String, deviceRoot: String
     ) throws(TransportError) -> MappingSource {
         let device = try find(name, sysfsRoot: sysfsRoot)
-        let directory = "\(sysfsRoot)/class/uio/\(device)/maps/map\(map)"
+        let directory = compose("\(sysfsRoot)/class/uio/\(device)/maps/map\(map)")
         guard let text = SysfsFile.line(directory + "/size"), let size = byteCount(text) else {
             throw TransportError(
-                .noSuch, "mapping uio:\(name): /dev/\(device) has no map \(map); correct map=, or load the right driver")
+                .noSuch, "mapping uio:\(name): /dev/\(device) has no map \(map); correct map=, or load the right driver"
+            )
         }
         let fd = "\(deviceRoot)/\(device)".withCString { cs_open($0, O_RDWR | O_CLOEXEC, 0) }
         guard fd >= 0 else {
@@ -26,10 +27,10 @@ enum UIOBackend {
 
     /// - Returns: the device's name, such as `uio0`.
     static func find(_ name: String, sysfsRoot: String) throws(TransportError) -> String {
-        let directory = "\(sysfsRoot)/class/uio"
+        let directory = compose("\(sysfsRoot)/class/uio")
         var others: [String] = []
         for device in SysfsFile.names(directory) {
-            guard let found = SysfsFile.line("\(directory)/\(device)/name") else { continue }
+            guard let found = SysfsFile.line(compose("\(directory)/\(device)/name")) else { continue }
             if found == name { return device }
             others.append(found)
         }

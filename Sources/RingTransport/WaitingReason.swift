@@ -28,7 +28,9 @@ public enum WaitingReason: Equatable, Sendable {
     case memoryLost
 
     /// One sentence for `ringway status`.
-    public func sentence(side: Side, geometry: SectionGeometry) -> String {
+    public func sentence(side: Side, geometry: SectionGeometry) -> String { words(side, geometry).text }
+
+    private func words(_ side: Side, _ geometry: SectionGeometry) -> Message {
         let peer = side.peer.name
         switch self {
         case .watchingOwnSection:
