@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The shell scripts by which the rig configures and drives Ringway's agent in a guest.
+struct AgentSetup {
+    let role: GuestRole
+    let setup: GuestSetup
+
+    /// Loads or unloads the UIO driver, and writes /etc/ringway/ringway.conf.
+    var configure: String {
+        let driver: String
+        let sections: (a: String, b: String)
+        switch setup.section {
+        case .uio:
+            driver = "load ringway_uio || exit"
+            sections = ("uio:ringway,map=1,offset=0,size=8M", "uio:ringway,map=1,offset=8M,size=8M")
+        case .pci:
+            driver = Self.withoutDriver
+            sections = ("pci:$slot,bar=2,offset=0,size=8M", "pci:$slot,bar=2,offset=8M,size=8M")
+        case .devmem:
+            driver = Self.withoutDriver
+            sections = ("devmem:$(printf 0x%x $((base))),size=8M", "devmem:$(printf 0x%x $((base + 0x800000))),size=8M")
+        }
+        return """
+            \(driver)
+            mkdir -p /etc/ringway
+            cat >/etc/ringway/ringway.conf <<END
+            side = \(role == .exporter ? "a" : "b")
+            section-a = \(sections.a)
+            section-b = \(sections.b)
+            doorbell = \(setup.doorbell == .uio ? "uio:ringway" : "none")
+            END
+            ringway config check
+            """
+    }
+
+    /// A driver that claims the memory shuts out everybody else; without one, the device has to be switched on.
+    private static let withoutDriver = """
+        grep -q '^ringway_uio ' /proc/modules && { rmmod ringway_uio || exit; }
+        for device in /sys/bus/pci/devices/*; do
+            [ "$(cat $device/vendor)$(cat $device/device)" = 0x1af40x1110 ] && break
+        done
+        echo 1 >$device/enable || exit
+        slot=${device##*/}
+        base=$(sed -n '3s/ .*//p' $device/resource)
+        """
+
+    /// Starts the agent as a daemon would be, and waits until it answers.
+    static let start = """
+        setsid ringway agent --config /etc/ringway/ringway.conf </dev/null >>/tmp/agent.log 2>&1 &
+        wait_for 10 ringway status >/dev/null || { tail -n 5 /tmp/agent.log; exit 1; }
+        """
+
+    /// Ends all of the agent's processes as a crash would (KILL), or as an administrator does (TERM).
+    static func end(signal: String) -> String {
+        """
+        agents=$(pidof ringway) || fail "no agent runs"
+        kill -\(signal) $agents
+        gone() { ! pidof ringway >/dev/null; }
+        wait_for 10 gone
+        """
+    }
+
+    static func waitForLink(seconds: Int) -> String {
+        """
+        is_up() { ringway status | grep '^link: up$'; }
+        wait_for \(seconds) is_up >/dev/null && exit 0
+        ringway status
+        tail -n 5 /tmp/agent.log
+        exit 1
+        """
+    }
+
+    /// What to look at after a failure.
+    static let diagnosis = """
+        echo '--- agent log'; tail -n 12 /tmp/agent.log 2>/dev/null
+        echo '--- ringway status'; ringway status 2>&1
+        echo '--- usbip ports'; grep -v ' 004 ' /sys/devices/platform/vhci_hcd.0/status 2>/dev/null
+        echo '--- processes'; ps -o pid,stat,args | grep -v '\\[.*\\]$' | tail -n 20
+        echo '--- kernel'; dmesg | tail -n 15
+        """
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// One QEMU virtual machine: no network, one processor, a console that is a log, a command channel and a monitor
+/// on sockets. It can be killed and started again.
+final class QemuMachine {
+    var settings: MachineSettings
+    let sockets: MachineSockets
+    private let root: URL
+    private let logs: URL
+    private var boots = 0
+    private var process: ChildProcess?
+    private var cleanup: Int?
+    private(set) var shell: GuestShell?
+
+    /// What the guest prints on its console when it takes commands.
+    static let readyLine = "RINGWAY-GUEST-READY"
+
+    init(_ settings: MachineSettings, root: URL, runFolder: RunFolder) throws {
+        self.settings = settings
+        self.root = root
+        logs = runFolder.logs
+        let name = settings.name
+        sockets = MachineSockets(
+            console: runFolder.socket("\(name).console"), shell: runFolder.socket("\(name).shell"),
+            monitor: runFolder.socket("\(name).monitor"))
+    }
+
+    var name: String { settings.name }
+    var identity: ProcessIdentity? { process?.identity }
+    var isRunning: Bool { process.map { $0.exitStatus() == nil } ?? false }
+
+    /// What the guest of the last start has printed so far.
+    var console: String { (try? Self.text(of: consoleLog)) ?? "" }
+    var consoleLog: URL { logs.appendingPathComponent("\(name)-\(boots).console.log") }
+    private var qemuLog: URL { logs.appendingPathComponent("\(name)-\(boots).qemu.log") }
+
+    /// Starts QEMU; the guest then boots by itself.
+    func start() throws {
+        kill()
+        boots += 1
+        let program = "qemu-system-\(settings.architecture.rawValue)"
+        guard let executable = HostCommand.find(program) else {
+            throw RigError(
+                tried: "start \(name)", happened: "there is no \(program) on this machine",
+                remedy:
+                    "install the Debian package \(settings.architecture == .x86_64 ? "qemu-system-x86" : "qemu-system-arm")"
+            )
+        }
+        let arguments = settings.arguments(
+            fixed: try QemuOptions.load(settings.architecture, root: root), sockets: sockets, console: consoleLog)
+        try Data("\(([program] + arguments).joined(separator: " "))\n".utf8).write(to: qemuLog)
+        let child = try ChildProcess(executable, arguments, output: qemuLog)
+        process = child
+        let identity = child.identity
+        cleanup = Cleanup.shared.add { identity.kill() }
+    }
+
+    /// Waits for the guest to say that it takes commands.
+    func waitUntilReady(_ limit: Duration) throws {
+        try waitForConsole(Self.readyLine, limit: limit)
+        shell = try GuestShell(guest: name, path: sockets.shell)
+    }
+
+    /// Waits for `text` on the console.
+    func waitForConsole(_ text: String, limit: Duration) throws {
+        let deadline = ContinuousClock.now + limit
+        let file = ConsoleFollower(consoleLog)
+        while !file.contains(text) {
+            if let status = process?.exitStatus() ?? (process == nil ? 0 : nil) {
+                if file.contains(text) { return }
+                throw failure(waitingFor: text, "QEMU ended with status \(status)")
+            }
+            guard ContinuousClock.now < deadline else {
+                throw failure(waitingFor: text, "it had not after \(Progress.fixed(Progress.seconds(limit))) s")
+            }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+    }
+
+    /// Ends QEMU at once, as a power cut would.
+    func kill() {
+        shell = nil
+        process?.kill()
+        process = nil
+        if let cleanup { Cleanup.shared.cancel(cleanup) }
+        for path in sockets.all { unlink(path) }
+    }
+
+    /// A connection to QEMU's own monitor.
+    func monitor() throws -> QemuMonitor { try QemuMonitor(path: sockets.monitor) }
+
+    private func failure(waitingFor text: String, _ happened: String) -> RigError {
+        let words = HostCommand.tail((try? Self.text(of: qemuLog)) ?? "", lines: 4)
+        let printed = HostCommand.tail(console)
+        return RigError(
+            tried: "see \"\(text)\" on the console of \(name)",
+            happened: "\(happened); the console ends:\n\(printed)\nQEMU said:\n\(words)\n",
+            remedy: "read \(consoleLog.path)")
+    }
+
+    private static func text(of url: URL) throws -> String {
+        String(decoding: try Data(contentsOf: url), as: UTF8.self).replacingOccurrences(of: "\r", with: "")
+    }
+}
+
+/// Looks for text in a console's log, reading only what is new.
+private final class ConsoleFollower {
+    private let url: URL
+    private var seen = Data()
+    private var handle: FileHandle?
+
+    init(_ url: URL) { self.url = url }
+
+    func contains(_ text: String) -> Bool {
+        if handle == nil { handle = try? FileHandle(forReadingFrom: url) }
+        if let new = try? handle?.readToEnd() { seen.append(new) }
+        return seen.range(of: Data(text.utf8)) != nil
+    }
+}

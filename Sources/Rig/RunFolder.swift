@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// Where one run keeps what it leaves behind (logs, disk images) and what it needs while it lasts (sockets).
+public struct RunFolder: Sendable {
+    /// `.build-rig/runs/<time>-<name>`: kept.
+    public let logs: URL
+    /// A short path of its own, for the length that a socket's address may have: removed at the end.
+    public let sockets: URL
+
+    /// Makes both. Keeps the logs of the last `kept` runs.
+    public static func make(name: String, root: URL, kept: Int = 20) throws -> RunFolder {
+        let runs = root.appendingPathComponent(".build-rig/runs")
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.dateFormat = "yyyyMMdd-HHmmss"
+        let logs = runs.appendingPathComponent("\(formatter.string(from: Date()))-\(name)")
+        try FileManager.default.createDirectory(at: logs, withIntermediateDirectories: true)
+        removeOld(in: runs, kept: kept)
+
+        var template = Array("\(NSTemporaryDirectory())/ringway-rig-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw RigError(
+                tried: "make a folder for sockets in \(NSTemporaryDirectory())",
+                happened: String(cString: strerror(errno)), remedy: "name a folder that may be written in TMPDIR")
+        }
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return RunFolder(logs: logs, sockets: URL(fileURLWithPath: path))
+    }
+
+    func socket(_ name: String) -> String { sockets.appendingPathComponent(name).path }
+
+    func removeSockets() { try? FileManager.default.removeItem(at: sockets) }
+
+    private static func removeOld(in runs: URL, kept: Int) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: runs.path))?.sorted() ?? []
+        for name in names.dropLast(kept) {
+            try? FileManager.default.removeItem(at: runs.appendingPathComponent(name))
+        }
+    }
+}

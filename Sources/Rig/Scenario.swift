@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// What two virtual machines have, what is done with them, and what must be true: read from a file of
+/// `vm-configs/scenarios/`, whose README describes the language.
+public struct Scenario: Sendable {
+    public let name: String
+    /// What the scenario shows, in one line.
+    public let title: String
+    let guests: [GuestDeclaration]
+    let items: [Item]
+
+    /// Whether some step starts Ringway's agent.
+    var needsAgent: Bool { items.contains(where: \.needsAgent) }
+}
+
+/// A guest as the scenario declares it.
+struct GuestDeclaration: Sendable, Equatable {
+    let name: String
+    var role: GuestRole
+    var setup = GuestSetup()
+    var sticks: [Stick] = []
+    /// Bytes of a file in the image that only takes room.
+    var ballast = 0
+    /// Kernel modules beyond those of the role.
+    var modules: [String] = []
+}
+
+/// What a boot may change.
+struct GuestSetup: Sendable, Equatable {
+    /// How the agent reaches the shared memory.
+    enum Section: String, Sendable, CaseIterable { case uio, pci, devmem }
+    /// How it is woken.
+    enum Doorbell: String, Sendable, CaseIterable { case uio, none }
+
+    /// In bytes; nil is what the image needs.
+    var memory: Int?
+    var section = Section.uio
+    var doorbell = Doorbell.uio
+}
+
+/// A step, a block of either level, or a statement of a step.
+indirect enum Item: Sendable {
+    case step(line: Int, title: Template, [Item])
+    case repeated(short: Int, full: Int, [Item])
+    case each(variable: String, values: [String], [Item])
+    case statement(Statement)
+
+    var needsAgent: Bool {
+        switch self {
+        case .step(_, _, let items), .repeated(_, _, let items), .each(_, _, let items):
+            items.contains(where: \.needsAgent)
+        case .statement(let statement):
+            if case .agent(.start, _) = statement.action { true } else { false }
+        }
+    }
+}
+
+/// One thing done or demanded, and what must come of it.
+struct Statement: Sendable {
+    let line: Int
+    let action: Action
+    var outcome = Outcome()
+}
+
+enum Action: Sendable {
+    enum AgentVerb: String, Sendable, CaseIterable { case start, kill, stop }
+    enum MachineVerb: String, Sendable, CaseIterable { case kill, pause, resume }
+
+    /// A shell script in a guest.
+    case command(guest: Template, script: Template)
+    /// Something that only the host knows.
+    case host(HostQuery, [Template])
+    case boot(guests: [Template], changes: [SetupChange], forced: Bool, waits: Bool)
+    case machine(MachineVerb, guests: [Template])
+    case plug(guest: Template, stick: String, isIn: Bool)
+    case agent(AgentVerb, guests: [Template])
+    case waitForLink(guests: [Template])
+    case waitForJob(String)
+    case console(guest: Template)
+    case expect(Template, Comparison, Template)
+    case note(Template)
+}
+
+/// A `key=value` behind `boot … with`.
+struct SetupChange: Sendable {
+    enum Key: String, Sendable, CaseIterable { case memory, section, doorbell }
+    let key: Key
+    let value: Template
+}
+
+enum HostQuery: String, Sendable, CaseIterable {
+    /// `sha256 STICK`: of a stick's whole image file.
+    case sha256
+    /// `holders STICK`: the names of the guests whose QEMU has the image open; other processes by pid.
+    case holders
+    /// `packaged GUEST PATH`: the sha256 of a file of the guest's image as it lies in its Debian package.
+    case packaged
+    /// `memory-needed GUEST`: MiB with which the guest's image unpacks.
+    case memoryNeeded = "memory-needed"
+    /// `memory-given GUEST`: MiB of the guest's last boot.
+    case memoryGiven = "memory-given"
+
+    var parameters: Int { self == .packaged ? 2 : 1 }
+}
+
+enum Comparison: String, Sendable, CaseIterable {
+    case equal = "="
+    case notEqual = "!="
+    case less = "<"
+    case lessOrEqual = "<="
+    case greater = ">"
+    case greaterOrEqual = ">="
+    case contains, lacks
+
+    /// nil where the operands are not numbers and must be.
+    func holds(_ left: String, _ right: String) -> Bool? {
+        switch self {
+        case .equal: return left == right
+        case .notEqual: return left != right
+        case .contains: return left.contains(right)
+        case .lacks: return !left.contains(right)
+        case .less, .lessOrEqual, .greater, .greaterOrEqual:
+            guard let left = Double(left), let right = Double(right) else { return nil }
+            switch self {
+            case .less: return left < right
+            case .lessOrEqual: return left <= right
+            case .greater: return left > right
+            default: return left >= right
+            }
+        }
+    }
+}
+
+/// What must come of a statement.
+struct Outcome: Sendable, Equatable {
+    enum Status: Sendable, Equatable { case exactly(Int), fails, any }
+    struct Capture: Sendable, Equatable {
+        let variable: String
+        /// Names and indices on the way into the JSON text that was printed; nil for all of the text.
+        let path: [String]?
+    }
+
+    var status = Status.exactly(0)
+    var says: [Template] = []
+    var neverSays: [Template] = []
+    var limit: Duration?
+    var captures: [Capture] = []
+    /// Goes on while the command runs; `wait for` this name demands the rest.
+    var job: String?
+}
+
+/// Text with `%{name}` in it.
+struct Template: Sendable, Equatable {
+    let text: String
+    let variables: [String]
+
+    init(_ text: String) {
+        self.text = text
+        variables = text.matches(of: /%\{([^}]*)\}/).map { String($0.1) }
+    }
+
+    /// The text with the variables' values.
+    func expanded(_ values: [String: String]) -> String {
+        var result = text
+        for name in Set(variables) { result = result.replacingOccurrences(of: "%{\(name)}", with: values[name] ?? "") }
+        return result
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// What a scenario runs on.
+public struct RigEnvironment {
+    public var root: URL
+    public var architecture: GuestArchitecture
+    public var progress: Progress
+
+    public init(root: URL, architecture: GuestArchitecture = .x86_64, progress: Progress = Progress()) {
+        self.root = root
+        self.architecture = architecture
+        self.progress = progress
+    }
+
+    var cache: URL { ImageRequest.defaultCache(root: root) }
+}
+
+/// One guest of a running scenario: its image, its sticks' files and its machine.
+final class ScenarioGuest {
+    let declaration: GuestDeclaration
+    let image: BuiltImage
+    let machine: QemuMachine
+    /// As the last boot had it.
+    var setup: GuestSetup
+
+    init(_ declaration: GuestDeclaration, image: BuiltImage, machine: QemuMachine) {
+        self.declaration = declaration
+        self.image = image
+        self.machine = machine
+        setup = declaration.setup
+    }
+
+    var name: String { declaration.name }
+
+    func shell() throws -> GuestShell {
+        guard let shell = machine.shell else {
+            throw RigError(
+                tried: "run a command in \(name)", happened: "the guest is not up", remedy: "`boot \(name)` before")
+        }
+        return shell
+    }
+
+    /// Runs a script of the rig's own, which must succeed.
+    func demand(_ script: String, _ purpose: String, timeLimit: Duration = .seconds(60)) throws {
+        let output = try shell().run(script, timeLimit: timeLimit)
+        guard output.status == 0 else {
+            throw RigError(
+                tried: "\(purpose) in \(name)",
+                happened: "status \(output.status):\n\(HostCommand.tail(output.text))\n",
+                remedy: "read the guest's logs in the run's folder")
+        }
+    }
+}
+
+/// The guests of a running scenario and what they share.
+final class ScenarioGuests {
+    /// Two sections of 8 MiB.
+    static let regionSize = 16 << 20
+
+    let environment: RigEnvironment
+    let folder: RunFolder
+    private(set) var all: [ScenarioGuest] = []
+    private var server: IvshmemServer?
+
+    init(_ scenario: Scenario, environment: RigEnvironment, folder: RunFolder) throws {
+        self.environment = environment
+        self.folder = folder
+        let images = try scenario.guests.map { try image(for: $0, needsAgent: scenario.needsAgent) }
+        let verdict = AcceleratorChoice.choose(
+            for: images[0], architecture: environment.architecture, root: environment.root, cache: environment.cache,
+            runFolder: folder)
+        environment.progress.note("accelerator: \(verdict.accelerator) (\(verdict.reason))")
+        let server = try IvshmemServer(path: folder.socket("ivshmem"), size: Self.regionSize)
+        self.server = server
+        for (declaration, image) in zip(scenario.guests, images) {
+            let sticks = try declaration.sticks.map { (stick: $0, image: try makeImage(of: $0)) }
+            let settings = MachineSettings(
+                name: declaration.name, architecture: environment.architecture, accelerator: verdict.accelerator,
+                memory: image.memoryNeeded, kernel: image.kernel, initramfs: image.url, doorbell: server.path,
+                sticks: sticks)
+            let machine = try QemuMachine(settings, root: environment.root, runFolder: folder)
+            all.append(ScenarioGuest(declaration, image: image, machine: machine))
+        }
+    }
+
+    subscript(name: String) -> ScenarioGuest? { all.first { $0.name == name } }
+
+    func file(of stick: String) -> URL { folder.logs.appendingPathComponent("\(stick).img") }
+
+    /// Powers `guests` on together; with `waits`, until each takes commands.
+    func boot(_ guests: [ScenarioGuest], forced: Bool, waits: Bool, limit: Duration) throws {
+        for guest in guests {
+            let memory = guest.setup.memory ?? guest.image.memoryNeeded
+            if !forced { try guest.image.require(memory: memory) }
+            guest.machine.settings.memory = memory
+            try guest.machine.start()
+        }
+        guard waits else { return }
+        for guest in guests { try guest.machine.waitUntilReady(limit) }
+    }
+
+    /// Ends what runs and removes what is of no use any more; logs stay.
+    func end() {
+        for guest in all { guest.machine.kill() }
+        server?.stop()
+        server = nil
+        for guest in all {
+            try? FileManager.default.removeItem(at: guest.image.url)
+            for stick in guest.declaration.sticks { try? FileManager.default.removeItem(at: file(of: stick.name)) }
+        }
+        folder.removeSockets()
+    }
+
+    private func image(for guest: GuestDeclaration, needsAgent: Bool) throws -> BuiltImage {
+        let binaries = AgentBinaries(root: environment.root, architecture: environment.architecture)
+        let isBuilt = FileManager.default.fileExists(atPath: binaries.agent.path)
+        if needsAgent && !isBuilt {
+            throw RigError(
+                tried: "build the image of \(guest.name)", happened: "there is no \(binaries.agent.path)",
+                remedy: "run `make guest` first")
+        }
+        return try GuestImage.build(
+            ImageRequest(
+                root: environment.root, output: folder.logs.appendingPathComponent("\(guest.name).cpio.gz"),
+                role: guest.role, configuration: "", agent: isBuilt ? binaries : nil,
+                architecture: environment.architecture, extraModules: guest.modules, ballastBytes: guest.ballast),
+            progress: environment.progress)
+    }
+
+    /// New random content for each run, so that no run can pass on what an earlier one left.
+    private func makeImage(of stick: Stick) throws -> URL {
+        let url = file(of: stick.name)
+        try HostCommand("head", ["-c", "\(stick.size)", "/dev/urandom"], output: url).check()
+        return url
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// What only the host can tell a scenario.
+extension ScenarioRunner {
+    func answer(_ query: HostQuery, _ arguments: [String]) throws -> String {
+        switch query {
+        case .sha256:
+            let path = guests.file(of: arguments[0]).path
+            return String(try HostCommand("sha256sum", [path]).check().text.prefix { $0 != " " })
+        case .holders:
+            return try holders(of: guests.file(of: arguments[0])).sorted().joined(separator: " ")
+        case .packaged: return try packaged(arguments[1], in: guest(arguments[0]))
+        case .memoryNeeded: return "\(try guest(arguments[0]).image.memoryNeeded >> 20)"
+        case .memoryGiven: return "\(try guest(arguments[0]).machine.settings.memory >> 20)"
+        }
+    }
+
+    private func guest(_ name: String) throws -> ScenarioGuest {
+        guard let guest = guests[name] else {
+            throw RigError(tried: "find \(name)", happened: "there is no such guest", remedy: "correct the scenario")
+        }
+        return guest
+    }
+
+    /// The sha256 of a file of Debian's. The image's builder has compared the file with its package's own checksum.
+    private func packaged(_ path: String, in guest: ScenarioGuest) throws -> String {
+        let entry = guest.image.manifest[path]
+        guard let sum = entry?.sha256, let origin = entry?.origin, origin != "ringway" else {
+            throw RigError(
+                tried: "find out which package \(path) comes from",
+                happened: entry == nil ? "the image of \(guest.name) has no such file" : "it is Ringway's own",
+                remedy: "correct the path in the scenario")
+        }
+        return sum
+    }
+
+    /// Who has `file` open, by /proc/PID/fd.
+    private func holders(of file: URL) throws -> [String] {
+        let wanted = file.resolvingSymlinksInPath().path
+        let pids = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }
+        let holding = pids.filter { pid in
+            // A process may end, or belong to somebody else, at any moment: then it has no entries.
+            let folder = "/proc/\(pid)/fd"
+            let entries = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            return entries.contains {
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")) == wanted
+            }
+        }
+        return holding.map { pid in
+            guests.all.first { $0.machine.identity?.pid == pid }?.name ?? "pid-\(pid)"
+        }
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Rig
+
+/// One scenario from the command line: progress on standard error, the table on standard output.
+struct ScenarioSession {
+    let root: URL
+    let full: Bool
+    let keep: Bool
+
+    /// Runs `scenario`; true where all of it holds.
+    func run(_ scenario: Scenario) throws -> Bool {
+        let runner = try ScenarioRunner(scenario, environment: RigEnvironment(root: root), full: full)
+        let report = runner.run()
+        print("\n\(report.table)\n")
+        if keep {
+            tell(try runner.keep())
+        } else {
+            runner.end()
+        }
+        return report.holds
+    }
+
+    private func tell(_ names: [String]) {
+        guard !names.isEmpty else { return print("No virtual machine is left to keep.") }
+        print("Still running: \(names.joined(separator: ", ")). For a shell in each:")
+        for name in names { print("    swift run ringway-rig shell \(name)") }
+        print("To end them:\n    swift run ringway-rig clean")
+    }
+}
