@@ -55,7 +55,8 @@ fi
 # The number in libgcc-N-dev is the compiler's: take the newest that this release has.
 libgcc=$(apt-cache "${apt_options[@]}" pkgnames libgcc- | grep -E '^libgcc-[0-9]+-dev$' | sort -t- -k2n | tail -n 1)
 packages=(musl musl-dev linux-libc-dev "$libgcc")
-if ! (cd "$state/archives" && rm -f -- *.deb && apt-get "${apt_options[@]}" download "${packages[@]}") >"$log" 2>&1; then
+rm -f -- "$state"/archives/*.deb
+if ! (cd "$state/archives" && apt-get "${apt_options[@]}" download "${packages[@]}") >"$log" 2>&1; then
     cat "$log" >&2
     echo "sysroot: could not download ${packages[*]} for $debian_arch" >&2
     exit 1
