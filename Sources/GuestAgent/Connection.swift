@@ -48,7 +48,8 @@ struct Connection {
         var failure: Int32 = 0
         var ring = false
         do throws(RingError) {
-            var hold = try channel.producer.hold()
+            var recovered: Recovery?
+            var hold = try channel.producer.take(&recovered)
             while moved < channel.producer.capacity {
                 let target = try channel.producer.copyMode == .block ? hold.reserve().first : bounce
                 let room = try hold.writable()
@@ -69,7 +70,7 @@ struct Connection {
                 guardStage.passed(.outward, count)
                 moved += count
             }
-            ring = hold.finish(peerPolls: peerPolls)
+            ring = hold.finish(peerPolls: peerPolls) || recovered != nil
         } catch {
             throw .ring(error)
         }
@@ -86,7 +87,8 @@ struct Connection {
         var failure: Int32 = 0
         var ring = false
         do throws(RingError) {
-            var hold = try channel.consumer.hold()
+            var recovered: Recovery?
+            var hold = try channel.consumer.take(&recovered)
             while moved < channel.consumer.capacity {
                 let source = try next(&hold, bounce)
                 if source.count == 0 { break }
@@ -105,7 +107,7 @@ struct Connection {
                 guardStage.passed(.inward, count)
                 moved += count
             }
-            ring = hold.finish(peerPolls: peerPolls)
+            ring = hold.finish(peerPolls: peerPolls) || recovered != nil
         } catch {
             throw .ring(error)
         }
