@@ -26,11 +26,19 @@ let package = Package(
         .executableTarget(
             name: "ringway-rig",
             dependencies: ["Rig", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
-        .target(name: "TestSupport", dependencies: ["CShim"], path: "Tests/TestSupport"),
-        .testTarget(name: "RingBufferTests", dependencies: ["RingBuffer", "CShim", "TestSupport"]),
+        .target(name: "CTestShim", path: "Tests/CTestShim"),
+        .target(name: "TestSupport", dependencies: ["CShim", "CTestShim"], path: "Tests/TestSupport"),
+        // The other process of the ring's tests. Optimised in every build: it is stepped instruction by instruction.
+        .executableTarget(
+            name: "RingPeer", dependencies: ["RingBuffer", "CShim", "CTestShim", "TestSupport"],
+            path: "Tests/RingPeer", swiftSettings: [.unsafeFlags(["-O"])]),
+        .testTarget(name: "RingBufferTests", dependencies: ["RingBuffer", "CShim", "TestSupport", "RingPeer"]),
         .testTarget(name: "RingTransportTests", dependencies: ["RingTransport", "TestSupport"]),
         .testTarget(name: "GuestAgentTests", dependencies: ["GuestAgent", "TestSupport"]),
         .testTarget(name: "RigTests", dependencies: ["Rig", "TestSupport"]),
+        // The preload library itself is no target: what it replaces must not reach a test program.
+        .testTarget(name: "SocketShimTests", dependencies: ["CShim", "TestSupport"], exclude: ["Probe"]),
+        .testTarget(name: "HouseRulesTests"),
     ],
     swiftLanguageModes: [.v6]
 )

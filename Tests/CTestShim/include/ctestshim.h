@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tests need of the system and Swift cannot call: fork, ptrace, spawning with descriptors.
+#ifndef RINGWAY_CTESTSHIM_H
+#define RINGWAY_CTESTSHIM_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// fork; only for programs with one thread. Swift does not import it.
+pid_t ct_fork(void);
+__attribute__((noreturn)) void ct_exit(int status);
+// waitpid until it ends; the exit status, or 128 + signal, or -1 with errno.
+int ct_reap(pid_t pid);
+
+// Executing a child instruction by instruction; x86_64 alone, elsewhere ct_can_step is false. (On arm64 an exclusive
+// pair never succeeds under a single step.)
+bool ct_can_step(void);
+// In the child: lets the parent trace it, and stops. 0, or errno when tracing is not permitted.
+int ct_trace_me_and_stop(void);
+// In the parent: waits for that stop. True when the child is stopped and traced.
+bool ct_wait_for_stop(pid_t pid);
+// Executes one instruction of the stopped child. False when it ended instead, and was reaped.
+bool ct_step(pid_t pid);
+// Makes the stopped child fork between two instructions. The copy has its registers and its memory, is stopped at the
+// same instruction, and has `word` at `address`, where a fork wipes. Its pid, or -1.
+pid_t ct_fork_stopped(pid_t pid, const void *_Nonnull address, uint64_t word);
+// SIGKILL, and waits until it is gone.
+void ct_kill(pid_t pid);
+
+// Starts `path` with `arguments` (ends with NULL). Its stdout is a pipe whose reading end goes to *output; it
+// inherits `count` descriptors as CT_FIRST_FD, CT_FIRST_FD + 1 and so on. The pid, or -1 with errno.
+#define CT_FIRST_FD 10
+pid_t ct_spawn(const char *_Nonnull path, char *_Nullable const *_Nonnull arguments, const int *_Nullable fds,
+               int count, int *_Nonnull output);
+
+// This process dies of SIGALRM after so many seconds, whatever it waits for.
+void ct_limit_life(unsigned seconds);
+#endif
