@@ -27,7 +27,7 @@ struct AgentSetup {
             side = \(role == .exporter ? "a" : "b")
             section-a = \(sections.a)
             section-b = \(sections.b)
-            doorbell = \(setup.doorbell == .uio ? "uio:ringway" : "none")
+            doorbell = \(setup.effectiveDoorbell == .uio ? "uio:ringway" : "none")
             END
             ringway config check
             """

@@ -49,6 +49,7 @@ final class ChildProcess {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output.path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        Self.keepDescriptorsPrivate()
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -83,6 +84,14 @@ final class ChildProcess {
         var raw: Int32 = 0
         while waitpid(identity.pid, &raw, 0) < 0 && errno == EINTR {}
         status = Self.shellStatus(raw)
+    }
+
+    /// A virtual machine shall hold open what it was given, and nothing that the rig happens to have open.
+    private static func keepDescriptorsPrivate() {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        for descriptor in names.compactMap({ Int32($0) }) where descriptor > 2 {
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        }
     }
 
     private static func shellStatus(_ raw: Int32) -> Int32 {

@@ -32,12 +32,20 @@ struct GuestSetup: Sendable, Equatable {
     /// How the agent reaches the shared memory.
     enum Section: String, Sendable, CaseIterable { case uio, pci, devmem }
     /// How it is woken.
-    enum Doorbell: String, Sendable, CaseIterable { case uio, none }
+    enum Doorbell: String, Sendable, CaseIterable {
+        case uio
+        /// It looks again and again.
+        case polling = "none"
+    }
 
     /// In bytes; nil is what the image needs.
     var memory: Int?
     var section = Section.uio
-    var doorbell = Doorbell.uio
+    /// Nil is the section's own: only a UIO driver can wait for an interrupt.
+    var doorbell: Doorbell?
+
+    /// How the agent will be woken.
+    var effectiveDoorbell: Doorbell { doorbell ?? (section == .uio ? .uio : .polling) }
 }
 
 /// A step, a block of either level, or a statement of a step.
