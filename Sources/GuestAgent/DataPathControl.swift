@@ -68,7 +68,7 @@ extension DataPath {
         let slot = Int(packet.slot)
         // Late answers find their program gone, or the slot with another question.
         guard slot < clients.count, clients[slot]?.question == packet.generation else { return }
-        answerStatus(slot, kernel: String(decoding: packet.text, as: UTF8.self))
+        answerStatus(slot, kernel: String(bytes: packet.text[...]))
     }
 
     func answerStatus(_ slot: Int, kernel: String) {
@@ -116,7 +116,7 @@ extension DataPath {
 
     func reply(_ slot: Int, _ result: Int32, _ text: String = "") {
         guard let client = clients[slot] else { return }
-        let body = Array(text.utf8)
+        let body = text.copyBytes()
         // A status text is far smaller than a socket's buffer; a program that does not read loses it.
         _ = send(client.socket, ControlProtocol.reply(result, following: body.count) + body)
         forgetClient(slot)

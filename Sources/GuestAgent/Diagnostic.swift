@@ -7,6 +7,7 @@ struct Diagnostic: Error, Equatable {
     let exitCode: ExitCode
     let message: String
 
+    @inline(never)
     init(_ exitCode: ExitCode, _ message: Message) {
         self.exitCode = exitCode
         self.message = message.text

@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
+import RingTransport
 
 /// Builds one JSON document (RFC 8259) as text. The caller keeps begin and end in balance.
 struct JSONWriter {
     private(set) var text = ""
     private var first = true
 
+    @inline(never)
     private mutating func separate() {
         if !first { text += "," }
         first = false
     }
 
+    @inline(never)
     private mutating func key(_ name: String) {
         separate()
-        text += "\"\(Self.escaped(name))\":"
+        text += "\"" + Self.escaped(name) + "\":"
     }
 
+    @inline(never)
     private mutating func open(_ bracket: String) {
         text += bracket
         first = true
     }
 
+    @inline(never)
     private mutating func close(_ bracket: String) {
         text += bracket
         first = false
@@ -40,14 +45,17 @@ struct JSONWriter {
     }
     mutating func endArray() { close("]") }
 
+    @inline(never)
     mutating func field(_ name: String, _ value: String) {
         key(name)
-        text += "\"\(Self.escaped(value))\""
+        text += "\"" + Self.escaped(value) + "\""
     }
+    @inline(never)
     mutating func field(_ name: String, _ value: UInt64) {
         key(name)
-        text += "\(value)"
+        text += digits(value)
     }
+    @inline(never)
     mutating func field(_ name: String, _ value: Bool) {
         key(name)
         text += value ? "true" : "false"
@@ -56,15 +64,14 @@ struct JSONWriter {
     /// RFC 8259 section 7.
     static func escaped(_ value: String) -> String {
         var bytes: [UInt8] = []
-        for byte in value.utf8 {
+        for byte in value.copyBytes() {
             switch byte {
             case 0x22, 0x5C: bytes += [0x5C, byte]
             case 0..<0x20:
-                let digits = Array("0123456789abcdef".utf8)
-                bytes += [0x5C, 0x75, 0x30, 0x30, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+                bytes += (byte < 0x10 ? "\\u000" : "\\u00").copyBytes() + hexadecimal(UInt64(byte)).copyBytes()
             default: bytes.append(byte)
             }
         }
-        return String(decoding: bytes, as: UTF8.self)
+        return String(bytes: bytes[...])
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
+import RingTransport
 
 /// Results go to stdout, everything else to stderr.
 enum Output {
@@ -9,8 +10,9 @@ enum Output {
 
     static func error(_ text: String) { _ = write(2, text) }
 
+    @inline(never)
     private static func write(_ fd: Int32, _ text: String) -> Bool {
-        let bytes = Array(text.utf8)
+        let bytes = text.copyBytes()
         return bytes.withUnsafeBufferPointer { writeAll(fd, UnsafeRawBufferPointer($0)) }
     }
 

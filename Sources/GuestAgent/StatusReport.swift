@@ -62,28 +62,29 @@ struct StatusReport {
 
     private func plainText() -> String {
         let link = dataPath.link
-        var lines = ["side: \(dataPath.settings.side.name)", "link: \(linkState)"]
-        if let waiting { lines.append(compose("waiting: \(waiting)")) }
-        lines.append(compose("epoch: \(link.epoch)  peer epoch: \(link.acknowledged)"))
+        var lines = Lines()
+        lines.add("side: \(dataPath.settings.side.name)")
+        lines.add("link: \(linkState)")
+        if let waiting { lines.add("waiting: \(waiting)") }
+        lines.add("epoch: \(link.epoch)  peer epoch: \(link.acknowledged)")
         for section in dataPath.settings.sections {
-            lines.append(
-                "section \(section.side.name): \(section.place), \(section.bytes) bytes, "
-                    + "memory \(section.memoryType)")
+            lines.add(
+                "section \(section.side.name): \(section.place), \(section.bytes) bytes, memory \(section.memoryType)")
         }
-        lines.append(
-            "doorbell: \(dataPath.doorbell.name)\(link.peerPolls ? " (the peer polls)" : "")")
-        lines.append(compose("usb: \(kernel)"))
-        for (name, value) in counterRows { lines.append(compose("\(name): \(value)")) }
-        for channel in shownChannels {
-            var line = "channel \(channel.number): \(Self.name(channel.state)), port \(channel.port)"
-            if let connection = dataPath.connections[channel.number] {
-                line += compose(
-                    ", \(connection.guardStage.inward) bytes in, \(connection.guardStage.outward) bytes out")
-            }
-            if let fault = channel.fault { line += compose(", fault: \(fault.sentence)") }
-            lines.append(line)
+        lines.add("doorbell: \(dataPath.doorbell.name)\(link.peerPolls ? " (the peer polls)" : "")")
+        lines.add("usb: \(kernel)")
+        for (name, value) in counterRows { lines.add("\(name): \(value)") }
+        for channel in shownChannels { lines.add(line(channel)) }
+        return lines.text
+    }
+
+    private func line(_ channel: Channel) -> Message {
+        var line: Message = "channel \(channel.number): \(Self.name(channel.state)), port \(channel.port)"
+        if let passed = dataPath.connections[channel.number]?.guardStage {
+            line = line + ", \(passed.inward) bytes in, \(passed.outward) bytes out"
         }
-        return lines.joined(separator: "\n") + "\n"
+        if let fault = channel.fault { line = line + ", fault: \(fault.sentence)" }
+        return line
     }
 
     private func jsonText() -> String {
@@ -132,4 +133,12 @@ struct StatusReport {
         if let fault = channel.fault { writer.field("fault", fault.sentence) }
         writer.endObject()
     }
+}
+
+/// Text, a line at a time.
+private struct Lines {
+    var text = ""
+
+    @inline(never)
+    mutating func add(_ line: Message) { text += line.text + "\n" }
 }

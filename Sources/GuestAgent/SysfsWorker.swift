@@ -135,14 +135,14 @@ struct SysfsWorker {
 
     func answer(_ packet: WorkerPacket, _ text: String) {
         var reply = packet
-        reply.text = Array(text.utf8)
+        reply.text = text.copyBytes()
         _ = reply.send(socket)
     }
 
     static func perform(_ packet: WorkerPacket, _ socket: Int32) {
         var reply = packet
         switch packet.operation {
-        case .usbipStatus: reply.text = Array(USBIPDrivers.describe().utf8)
+        case .usbipStatus: reply.text = USBIPDrivers.describe().copyBytes()
         }
         _ = reply.send(socket)
     }

@@ -20,12 +20,12 @@ enum USBIPDrivers {
             guard let status = FileSystem.read(compose("\(exporterDirectory)/\(name)/usbip_status")) else { continue }
             devices.append(compose("\(name) \(deviceState(status))"))
         }
-        return "usbip-host: " + (devices.isEmpty ? "no device" : devices.joined(separator: ", "))
+        return "usbip-host: " + (devices.isEmpty ? "no device" : devices.joined(by: ", "))
     }
 
     /// Values of `usbip_status`: enum usbip_device_status in the kernel's drivers/usb/usbip/usbip_common.h.
     private static func deviceState(_ text: String) -> String {
-        switch text.first {
+        switch text.head(before: "\n") {
         case "1": return "free"
         case "2": return "in use"
         case "3": return "in error"
@@ -37,9 +37,9 @@ enum USBIPDrivers {
     private static func importer() -> String {
         guard let table = FileSystem.read(importerStatus) else { return "vhci_hcd: not loaded" }
         var ports: [String] = []
-        for line in table.split(separator: "\n").dropFirst() {
-            let columns = line.split(separator: " ")
-            guard columns.count >= 3, let port = UInt32(columns[1]) else { continue }
+        for line in table.parts(between: "\n").dropFirst() {
+            let columns = line.words
+            guard columns.count >= 3, let port = unsigned(columns[1]) else { continue }
             switch columns[2] {
             case "005": ports.append(compose("port \(port) attached, not addressed yet"))
             case "006": ports.append(compose("port \(port) in use"))
@@ -47,6 +47,6 @@ enum USBIPDrivers {
             default: continue
             }
         }
-        return "vhci_hcd: " + (ports.isEmpty ? "no port in use" : ports.joined(separator: ", "))
+        return "vhci_hcd: " + (ports.isEmpty ? "no port in use" : ports.joined(by: ", "))
     }
 }

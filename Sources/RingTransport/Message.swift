@@ -27,7 +27,10 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
         public mutating func appendInterpolation(_ value: String) { text += value }
 
         @inline(never)
-        public mutating func appendInterpolation(_ value: Int) { text += String(value) }
+        public mutating func appendInterpolation(_ value: Int) {
+            if value < 0 { text += "-" }
+            text += digits(UInt64(value.magnitude))
+        }
 
         public mutating func appendInterpolation(_ value: Int32) { appendInterpolation(Int(value)) }
         public mutating func appendInterpolation(_ value: UInt32) { appendInterpolation(Int(value)) }
@@ -35,7 +38,7 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
         public mutating func appendInterpolation(_ value: Substring) { appendInterpolation(String(value)) }
 
         @inline(never)
-        public mutating func appendInterpolation(_ value: UInt64) { text += String(value) }
+        public mutating func appendInterpolation(_ value: UInt64) { text += digits(value) }
     }
 }
 

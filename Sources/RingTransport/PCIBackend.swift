@@ -36,15 +36,18 @@ enum PCIBackend {
         let directory = compose("\(sysfsRoot)/bus/pci/devices")
         let names = SysfsFile.names(directory)
         if names.contains(device) { return device }
-        let parts = device.split(separator: ":")
-        if parts.count == 2, let vendor = UInt16(parts[0], radix: 16), let model = UInt16(parts[1], radix: 16) {
-            for name in names.sorted() {
-                if identifier(compose("\(directory)/\(name)/vendor")) == vendor,
+        if let (vendor, model) = device.cut(at: ":"), let vendor = unsigned(vendor, radix: 16),
+            let model = unsigned(model, radix: 16)
+        {
+            var first: String?
+            for name in names {
+                guard identifier(compose("\(directory)/\(name)/vendor")) == vendor,
                     identifier(compose("\(directory)/\(name)/device")) == model
-                {
-                    return name
-                }
+                else { continue }
+                if let other = first, other.precedes(name) { continue }
+                first = name
             }
+            if let first { return first }
         }
         throw TransportError(
             .noSuch,
@@ -52,8 +55,8 @@ enum PCIBackend {
                 + "VENDOR:DEVICE as 1af4:1110")
     }
 
-    private static func identifier(_ path: String) -> UInt16? {
-        guard let line = SysfsFile.line(path), line.hasPrefix("0x") else { return nil }
-        return UInt16(line.dropFirst(2), radix: 16)
+    private static func identifier(_ path: String) -> UInt64? {
+        guard let digits = SysfsFile.line(path)?.rest(after: "0x") else { return nil }
+        return unsigned(digits, radix: 16)
     }
 }

@@ -21,6 +21,7 @@ public struct TransportError: Error, Equatable, Sendable {
     /// What was tried, what happened, what to do.
     public let message: String
 
+    @inline(never)
     public init(_ kind: Kind, _ message: Message) {
         self.kind = kind
         self.message = message.text
@@ -43,6 +44,7 @@ public struct TransportError: Error, Equatable, Sendable {
 }
 
 /// The system's words for an errno.
+@inline(never)
 public func systemMessage(_ error: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 128)
     return buffer.withUnsafeMutableBufferPointer {

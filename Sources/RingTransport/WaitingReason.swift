@@ -64,4 +64,4 @@ public enum WaitingReason: Equatable, Sendable {
 }
 
 /// Lower-case hexadecimal digits without a prefix.
-public func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
+public func hexadecimal(_ value: UInt64) -> String { digits(value, radix: 16) }
