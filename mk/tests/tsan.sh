@@ -4,7 +4,7 @@
 # The ring under ThreadSanitizer: silent as it is, and not silent with any one ordering weakened. The second
 # half proves that the first can fail. Prints "pass NAME", "fail NAME" or "skip NAME"; exits 0 unless one failed.
 set -u
-cd "$(dirname "$0")/.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 scratch=.build-tsan
 log=$scratch/tsan.log
 export SWIFT_BACKTRACE=enable=no
