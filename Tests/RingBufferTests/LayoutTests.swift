@@ -19,7 +19,7 @@ import Testing
         Word(name: "ring capacity", offset: SectionLayout.headerRingCapacity, size: 4, rhythm: "start"),
         Word(name: "opens a", offset: SectionLayout.headerOpensA, size: 4, rhythm: "start"),
         Word(name: "link word", offset: SectionLayout.headerLinkWord, size: 8, rhythm: "link"),
-        Word(name: "heartbeat", offset: SectionLayout.headerHeartbeat, size: 4, rhythm: "heartbeat"),
+        Word(name: "heartbeat", offset: SectionLayout.headerHeartbeat, size: 8, rhythm: "heartbeat"),
         Word(name: "doorbell", offset: SectionLayout.headerDoorbell, size: 4, rhythm: "doorbell"),
         Word(name: "flags", offset: SectionLayout.headerFlags, size: 4, rhythm: "doorbell"),
     ]
