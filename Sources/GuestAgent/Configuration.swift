@@ -21,6 +21,11 @@ struct Configuration {
     var connectTimeoutMilliseconds = 10_000
     var runtimeDirectory = "/run/ringway"
 
+    static let runtimeDirectoryForm = "an absolute path of at most 79 bytes"
+
+    /// `port/65535.6` in it must fit into a socket's address; the preload library has the same limit.
+    static func isRuntimeDirectory(_ path: String) -> Bool { path.rest(after: "/") != nil && path.utf8.count <= 79 }
+
     /// One key of the file, and flag of `ringway agent`.
     struct Key {
         let name: String
@@ -82,6 +87,12 @@ struct CheckedConfiguration {
                 .badConfiguration,
                 "configuration: opens-a = \(opensA) with channels = \(configuration.channels); "
                     + "opens-a may be 0 to the number of channels")
+        }
+        if sectionA.overlaps(sectionB) {
+            throw Diagnostic(
+                .badConfiguration,
+                "configuration: section-a = \(sectionA.text) and section-b = \(sectionB.text) share memory; "
+                    + "give each its own part with offset= and size=")
         }
         self.configuration = configuration
         self.side = side

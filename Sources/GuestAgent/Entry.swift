@@ -25,7 +25,11 @@ func dispatch(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         return .usage
     }
     let rest = Array(arguments.dropFirst())
-    if rest.first == "--help" || rest.first == "-h" { return try help([command]) }
+    // What stands behind `--` is another program's.
+    for argument in rest {
+        if argument == "--" { break }
+        if argument == "--help" || argument == "-h" { return try help([command]) }
+    }
     switch command {
     case "agent": return runAgent(try CheckedConfiguration(try AgentArguments.parse(rest)))
     case "run": return try RunCommand.parse(rest).execute()
@@ -39,6 +43,7 @@ func dispatch(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
 }
 
 private func help(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
+    if arguments.count > 1 { throw unexpected(arguments[1], "help") }
     let topic = arguments.first ?? ""
     guard let text = Help.text(topic) else {
         throw Diagnostic(.usage, "there is no command `\(topic)`; `ringway help` lists the commands")
@@ -48,24 +53,23 @@ private func help(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
 
 private func version(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
     if arguments.isEmpty {
-        Output.result(compose("ringway \(RingwayVersion.string), section layout \(SectionLayout.version)\n"))
-        return .success
+        let text = compose("ringway \(RingwayVersion.string), section layout \(SectionLayout.version)\n")
+        return Output.result(text) ? .success : .ioError
     }
-    guard arguments == ["--json"] else { throw unexpected(arguments[0], "version") }
+    for argument in arguments where argument != "--json" { throw unexpected(argument, "version") }
     var writer = JSONWriter()
     writer.beginObject()
     writer.field("version", RingwayVersion.string)
     writer.field("layout", UInt64(SectionLayout.version))
     writer.endObject()
-    Output.result(writer.text + "\n")
-    return .success
+    return Output.result(writer.text + "\n") ? .success : .ioError
 }
 
 private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
     guard arguments.first == "check" else {
         throw Diagnostic(.usage, "config: the only command is `ringway config check`")
     }
-    let checked = try CheckedConfiguration(try AgentArguments.parse(Array(arguments.dropFirst())))
+    let checked = try CheckedConfiguration(try AgentArguments.parse(Array(arguments.dropFirst()), command: "config"))
     let configuration = checked.configuration
     let text: Message = """
         side = \(checked.side.name)
@@ -77,13 +81,13 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         opens-a = \(checked.geometry.opensA)
         heartbeat-ms = \(configuration.heartbeatMilliseconds)
         heartbeat-misses = \(configuration.heartbeatMisses)
+        spin-us = \(configuration.spinMicroseconds.map { compose("\($0)") } ?? "auto")
         connect-timeout-ms = \(configuration.connectTimeoutMilliseconds)
         runtime-dir = \(configuration.runtimeDirectory)
         # each section needs \(checked.geometry.sectionSize) bytes
 
         """
-    Output.result(text.text)
-    return .success
+    return Output.result(text.text) ? .success : .ioError
 }
 
 /// An argument that a command does not know.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
+import RingTransport
 
 /// What `ringway run` must know of a program before it promises to replace its socket calls.
 enum Executable {
@@ -9,26 +10,39 @@ enum Executable {
         let count = buffer.withUnsafeMutableBufferPointer { readlink("/proc/self/exe", $0.baseAddress!, $0.count - 1) }
         guard count > 0 else { return "/usr/bin" }
         let path = buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return String(path[..<slash])
+        return path.cut(atLast: "/")?.before ?? "."
     }
 
-    /// - Returns: why the dynamic loader would not load a library before this program; nil when it would, or
+    /// - Returns: why the dynamic loader would not load `library` before this program; nil when it would, or
     ///   when the file's kind is not known (then execve decides).
-    static func cannotBePreloaded(_ path: String, depth: Int = 0) -> String? {
-        if FileSystem.isSetID(path) { return "it is set-user-id or set-group-id" }
+    static func cannotBePreloaded(_ path: String, library: String, depth: Int = 0) -> String? {
         guard let start = FileSystem.beginning(path, bytes: 4096) else { return nil }
+        // The kernel ignores a script's own set-id bits.
         if start.count > 2, start[0] == 0x23, start[1] == 0x21 {
-            guard depth < 4, let interpreter = scriptInterpreter(start) else { return nil }
-            return cannotBePreloaded(interpreter, depth: depth + 1)
+            let interpreter = scriptInterpreter(start)
+            guard depth < 4, !interpreter.isEmpty else { return nil }
+            guard let why = cannotBePreloaded(interpreter, library: library, depth: depth + 1) else { return nil }
+            return depth == 0 ? compose("its interpreter \(interpreter): \(why)") : why
         }
-        return isStatic(start) ? "it is statically linked" : nil
+        if FileSystem.changesPrivileges(path) { return "it changes user, group or capabilities (set-id, setcap)" }
+        if isStatic(start) { return "it is statically linked" }
+        if let libraryStart = FileSystem.beginning(library, bytes: 64), isOtherMachine(start, libraryStart) {
+            return "it is built for another processor, or word size, than the preload library"
+        }
+        return nil
     }
 
-    private static func scriptInterpreter(_ start: [UInt8]) -> String? {
-        let line = start.dropFirst(2).prefix { $0 != 0x0A }
-        let word = line.drop { $0 == 0x20 || $0 == 0x09 }.prefix { $0 != 0x20 && $0 != 0x09 }
-        return word.isEmpty ? nil : String(decoding: word, as: UTF8.self)
+    /// Two ELF files that differ in class, byte order or machine (System V ABI, "ELF Header").
+    static func isOtherMachine(_ program: [UInt8], _ library: [UInt8]) -> Bool {
+        let magic: [UInt8] = [0x7F, 0x45, 0x4C, 0x46]
+        guard program.count >= 20, library.count >= 20, program[0...3] == magic[...], library[0...3] == magic[...] else {
+            return false
+        }
+        return program[4...5] != library[4...5] || program[18...19] != library[18...19]
+    }
+
+    private static func scriptInterpreter(_ start: [UInt8]) -> String {
+        String(bytes: start[2...]).head(before: "\n").trimmed.parts(between: " ")[0].head(before: "\t")
     }
 
     /// An ELF file of 64 bits with program headers and no PT_INTERP among them (System V ABI, "Program

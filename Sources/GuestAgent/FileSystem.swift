@@ -51,7 +51,23 @@ enum FileSystem {
         return path.withCString { access($0, X_OK) } == 0
     }
 
-    static func isSetID(_ path: String) -> Bool { (mode(path) ?? 0) & 0o6000 != 0 }
+    /// Whether to execute the file changes this process's user, group or capabilities, so that the dynamic
+    /// loader distrusts the environment (ld.so(8), secure-execution mode).
+    static func changesPrivileges(_ path: String) -> Bool {
+        var information = stat()
+        guard path.withCString({ stat($0, &information) }) == 0 else { return false }
+        let mode = UInt32(information.st_mode)
+        if mode & 0o4000 != 0, information.st_uid != getuid() { return true }
+        if mode & 0o2000 != 0, information.st_gid != getgid() { return true }
+        return getuid() != 0 && path.withCString { cs_has_file_capabilities($0) }
+    }
+
+    /// The path from the root, without symbolic links; nil when there is no such file.
+    static func absolute(_ path: String) -> String? {
+        guard let resolved = path.withCString({ realpath($0, nil) }) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
 
     private static func mode(_ path: String) -> UInt32? {
         var information = stat()

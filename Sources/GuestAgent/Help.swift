@@ -62,8 +62,8 @@ enum Help {
         usage: ringway run [--preload FILE] [--runtime-dir DIR] [--port N …] -- PROGRAM [ARGUMENT …]
 
         Runs a program whose TCP connections to, and listeners on, the ports given (default 3240) become channels of
-        the ring. The program must be dynamically linked. Returns the program's status; 126 when it cannot be
-        run, 127 when there is none.
+        the ring; N is PORT or PORT:SERVICE. The program must be dynamically linked. Returns the program's status;
+        126 when it cannot be run, 127 when there is none.
 
         """
 }

@@ -16,12 +16,20 @@ struct RunCommand {
             guard i + 1 < arguments.count else { throw unexpected(arguments[i], "run") }
             switch arguments[i] {
             case "--preload": command.library = arguments[i + 1]
-            case "--runtime-dir": command.runtimeDirectory = arguments[i + 1]
-            case "--port":
-                guard let port = UInt16(arguments[i + 1]), port > 0 else {
-                    throw Diagnostic(.usage, "run: --port \(arguments[i + 1]) must be a number from 1 to 65535")
+            case "--runtime-dir":
+                guard Configuration.isRuntimeDirectory(arguments[i + 1]) else {
+                    throw Diagnostic(
+                        .usage,
+                        "run: --runtime-dir \(arguments[i + 1]) must be \(Configuration.runtimeDirectoryForm)")
                 }
-                command.ports.append(compose("\(port)"))
+                command.runtimeDirectory = arguments[i + 1]
+            case "--port":
+                guard isPort(arguments[i + 1]) else {
+                    throw Diagnostic(
+                        .usage,
+                        "run: --port \(arguments[i + 1]) must be PORT or PORT:SERVICE, numbers from 1 to 65535")
+                }
+                command.ports.append(arguments[i + 1])
             default: throw unexpected(arguments[i], "run")
             }
             i += 2
@@ -33,17 +41,24 @@ struct RunCommand {
         return command
     }
 
+    /// `PORT` or `PORT:SERVICE`.
+    private static func isPort(_ text: String) -> Bool {
+        let parts = text.parts(between: ":")
+        for part in parts where number(part, in: 1...65535) == nil { return false }
+        return parts.count <= 2
+    }
+
     /// Does not return when the program could be executed.
     func execute() throws(Diagnostic) -> ExitCode {
         let library = try findLibrary()
         let path = try findProgram()
-        if let why = Executable.cannotBePreloaded(path) {
+        if let why = Executable.cannotBePreloaded(path, library: library) {
             throw Diagnostic(.cannotRun, "running \(path): \(why), so its socket calls cannot be replaced")
         }
         let before = environment("LD_PRELOAD")
         set("LD_PRELOAD", before.isEmpty ? library : library + ":" + before)
         set("RINGWAY_RUNTIME_DIR", runtimeDirectory)
-        set("RINGWAY_PORTS", ports.isEmpty ? "3240" : ports.joined(separator: ","))
+        set("RINGWAY_PORTS", ports.isEmpty ? "3240" : ports.joined(by: ","))
         var pointers: [UnsafeMutablePointer<CChar>?] = program.map { $0.withCString { strdup($0) } }
         pointers.append(nil)
         _ = path.withCString { name in
@@ -64,26 +79,43 @@ struct RunCommand {
     }
 
     /// `--preload`, else beside this executable, else where packages put it.
+    /// - Returns: its absolute path, which means the same to a program that changes its directory.
     private func findLibrary() throws(Diagnostic) -> String {
         let name = "libringway-preload.so"
         let directory = Executable.ownDirectory()
-        let places = library.map { [$0] } ?? ["\(directory)/\(name)", "\(directory)/../lib/ringway/\(name)"]
-        for place in places where FileSystem.isReadable(place) { return place }
+        let places = library.map { [$0] } ?? [directory + "/" + name, directory + "/../lib/ringway/" + name]
+        for place in places where FileSystem.isReadable(place) {
+            guard let path = FileSystem.absolute(place) else { continue }
+            // The loader takes both as separators, and has no way to escape them.
+            if path.cut(at: ":") != nil || path.cut(at: " ") != nil {
+                throw Diagnostic(
+                    .usage, "loading \(path): the dynamic loader takes no path with a space or colon; move the file")
+            }
+            return path
+        }
         throw Diagnostic(
-            .noSuch, "looking for \(name) in \(places.joined(separator: ", ")): not found; name it with --preload")
+            .noSuch, "looking for \(name) in \(places.joined(by: ", ")): not found; name it with --preload")
     }
 
+    /// As a shell does: a file that is there but cannot be executed is 126, none at all 127.
     private func findProgram() throws(Diagnostic) -> String {
         let name = program[0]
-        if name.contains("/") {
+        if name.cut(at: "/") != nil {
             if FileSystem.exists(name) { return name }
             throw Diagnostic(.programNotFound, "running \(name): there is no such program")
         }
         let path = environment("PATH")
-        for directory in (path.isEmpty ? "/usr/bin:/bin" : path).split(separator: ":") {
-            let candidate = compose("\(directory)/\(name)")
+        var passedOver: String?
+        for directory in (path.isEmpty ? Self.standardPath : path).parts(between: ":") where !directory.isEmpty {
+            let candidate = directory + "/" + name
             if FileSystem.isExecutable(candidate) { return candidate }
+            if passedOver == nil, !name.isEmpty, FileSystem.exists(candidate) { passedOver = candidate }
         }
-        throw Diagnostic(.programNotFound, "running \(name): there is no such program in PATH")
+        if let passedOver {
+            throw Diagnostic(.cannotRun, "running \(passedOver): it is not executable; chmod +x makes it so")
+        }
+        throw Diagnostic(.programNotFound, "running \(name): there is no such program in PATH; install it")
     }
+
+    private static let standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 }

@@ -17,20 +17,20 @@ public enum DoorbellSpecification: Equatable, Sendable {
             self = .none
             return
         }
-        if text.hasPrefix("uio:"), text.utf8.count > 4 {
-            self = .uio(name: String(text.dropFirst(4)))
+        if let name = text.rest(after: "uio:"), !name.isEmpty {
+            self = .uio(name: name)
             return
         }
-        if text.hasPrefix("eventfd:") {
-            let numbers = text.dropFirst(8).split(separator: ",")
-            if numbers.count == 2, let receive = Int32(numbers[0]), let send = Int32(numbers[1]), receive >= 0,
-                send >= 0
-            {
-                self = .eventfd(receive: receive, send: send)
-                return
-            }
+        if let numbers = text.rest(after: "eventfd:")?.cut(at: ","),
+            let receive = number(numbers.before, in: 0...Int(Int32.max)),
+            let send = number(numbers.behind, in: 0...Int(Int32.max)), receive != send
+        {
+            self = .eventfd(receive: Int32(receive), send: Int32(send))
+            return
         }
-        throw TransportError(.badSpecification, "`\(text)` is no doorbell: write none, uio:NAME or eventfd:RX,TX")
+        throw TransportError(
+            .badSpecification,
+            "`\(text)` is no doorbell: write none, uio:NAME or eventfd:RX,TX with two different numbers")
     }
 
     public var text: String {
@@ -74,16 +74,32 @@ public final class Doorbell {
         switch specification {
         case .none: return Doorbell(name: specification.text, descriptor: -1, send: -1, registers: nil)
         case .eventfd(let receive, let send):
-            for fd in [receive, send] where cs_fcntl_int(fd, F_GETFD, 0) < 0 {
-                throw .system(
-                    .noSuch, "using inherited descriptor \(fd) as a doorbell", cs_errno(),
-                    "pass an eventfd with that number")
-            }
-            _ = cs_fcntl_int(receive, F_SETFL, O_NONBLOCK)
-            _ = cs_fcntl_int(send, F_SETFL, O_NONBLOCK)
+            try adopt(receive)
+            try adopt(send)
             return Doorbell(name: specification.text, descriptor: receive, send: send, registers: nil)
         case .uio(let name):
             return try openUIO(name, sysfsRoot: sysfsRoot, deviceRoot: deviceRoot)
+        }
+    }
+
+    /// Takes an inherited eventfd. Anything else with that number would be read and written as one.
+    private static func adopt(_ fd: Int32) throws(TransportError) {
+        var target = [CChar](repeating: 0, count: 64)
+        let count = target.withUnsafeMutableBufferPointer { room in
+            compose("/proc/self/fd/\(fd)").withCString { readlink($0, room.baseAddress!, room.count - 1) }
+        }
+        guard count > 0 else {
+            throw TransportError(
+                .noSuch,
+                "using descriptor \(fd) as a doorbell: this process has inherited none of that number; pass an eventfd")
+        }
+        let kind = target.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        guard kind == "anon_inode:[eventfd]" else {
+            throw TransportError(
+                .badContent, "using descriptor \(fd) as a doorbell: it is \(kind), no eventfd; pass an eventfd")
+        }
+        guard cs_fcntl_int(fd, F_SETFL, O_NONBLOCK) == 0, cs_fcntl_int(fd, F_SETFD, FD_CLOEXEC) == 0 else {
+            throw .system(.io, "preparing descriptor \(fd) as a doorbell", cs_errno(), "pass an eventfd")
         }
     }
 

@@ -33,7 +33,7 @@ public final class MappedSection {
                 device, bar: bar, writeCombining: writeCombining, writable: writable, sysfsRoot: sysfsRoot)
         case .physical(let address):
             source = try PhysicalBackend.open(
-                address: address, size: specification.offset + (specification.size ?? 0), writable: writable,
+                address: address, offset: specification.offset, size: specification.size ?? 0, writable: writable,
                 deviceRoot: deviceRoot)
         }
         defer { close(source.descriptor) }
@@ -45,7 +45,7 @@ public final class MappedSection {
     ) throws(TransportError) {
         let offset = specification.offset
         let size = specification.size ?? source.size - offset
-        guard size > 0, offset + size <= source.size else {
+        guard size > 0, offset < source.size, size <= source.size - offset else {
             throw TransportError(
                 .tooSmall,
                 "mapping \(specification.text): offset \(offset) and size \(max(size, 0)) do not fit into its "

@@ -54,11 +54,16 @@ public final class ProcessIdentity {
     /// Field 22 of /proc/PID/stat, in clock ticks since boot (proc(5)); nil for a process that is gone or
     /// a zombie.
     private static func startTime(of pid: pid_t) -> UInt64? {
-        guard let line = SysfsFile.line(compose("/proc/\(pid)/stat")) else { return nil }
-        // The second field is the program's name in parentheses, and may hold anything.
-        guard let end = line.lastIndex(of: ")") else { return nil }
-        let fields = line[line.index(after: end)...].split(separator: " ")
+        guard let bytes = SysfsFile.bytes(compose("/proc/\(pid)/stat"), limit: 1024) else { return nil }
+        return startTime(inStat: bytes)
+    }
+
+    /// The second field is the program's name in parentheses, which may hold anything, parentheses, line
+    /// ends and broken UTF-8 included: what follows the last parenthesis is counted, in bytes.
+    static func startTime(inStat bytes: [UInt8]) -> UInt64? {
+        guard let end = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = String(bytes: bytes[(end + 1)...]).words
         guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
-        return UInt64(fields[19])
+        return unsigned(fields[19])
     }
 }

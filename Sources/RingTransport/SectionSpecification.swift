@@ -26,15 +26,13 @@ public struct SectionSpecification: Equatable, Sendable {
         func bad(_ why: String) -> TransportError {
             TransportError(.badSpecification, "`\(text)` is no section: \(why)")
         }
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-        guard let first = parts.first, let colon = first.firstIndex(of: ":") else {
+        let parts = text.parts(between: ",")
+        guard let (kind, place) = parts[0].cut(at: ":") else {
             throw bad("write file:PATH, uio:NAME, pci:ADDRESS or devmem:0xADDRESS")
         }
-        let kind = String(first[..<colon])
-        let place = String(first[first.index(after: colon)...])
         var options = Options()
-        for part in parts.dropFirst() {
-            if let why = options.take(String(part), backend: kind) { throw bad(why) }
+        for part in parts[1...] {
+            if let why = options.take(part, backend: kind) { throw bad(why) }
         }
         guard !place.isEmpty else { throw bad("nothing stands behind the colon") }
         switch kind {
@@ -42,7 +40,8 @@ public struct SectionSpecification: Equatable, Sendable {
         case "uio": backend = .uio(name: place, map: options.map)
         case "pci": backend = .pci(device: place, bar: options.bar, writeCombining: options.writeCombining)
         case "devmem":
-            guard place.hasPrefix("0x"), let address = UInt64(place.dropFirst(2), radix: 16), address % 4096 == 0
+            guard let hexadecimal = place.rest(after: "0x"), let address = unsigned(hexadecimal, radix: 16),
+                address % 4096 == 0
             else { throw bad("the address must be hexadecimal and a multiple of 4096") }
             guard options.size != nil else { throw bad("devmem needs size=") }
             backend = .physical(address: address)
@@ -53,12 +52,29 @@ public struct SectionSpecification: Equatable, Sendable {
         self.text = text
     }
 
+    /// Whether the two name some of the same bytes, as far as their texts tell.
+    public func overlaps(_ other: SectionSpecification) -> Bool {
+        let (first, second) = offset <= other.offset ? (self, other) : (other, self)
+        switch (first.backend, second.backend) {
+        case (.physical(let address), .physical(let otherAddress)):
+            // Each lies at or above the other in a circle of addresses; the distances tell.
+            let start = address &+ UInt64(first.offset)
+            let otherStart = otherAddress &+ UInt64(second.offset)
+            return otherStart &- start < UInt64(first.size ?? 0) || start &- otherStart < UInt64(second.size ?? 0)
+        case (.pci(let device, let bar, _), .pci(let otherDevice, let otherBar, _)):
+            guard device == otherDevice, bar == otherBar else { return false }
+        default: guard first.backend == second.backend else { return false }
+        }
+        return second.offset - first.offset < first.size ?? Int.max
+    }
+
     private struct Options {
         var map = 1
         var bar = 2
         var offset = 0
         var size: Int?
         var writeCombining = false
+        private var seen: [String] = []
 
         /// - Returns: what is wrong, if anything is.
         mutating func take(_ option: String, backend: String) -> String? {
@@ -66,10 +82,10 @@ public struct SectionSpecification: Equatable, Sendable {
                 writeCombining = true
                 return nil
             }
-            guard let equals = option.firstIndex(of: "=") else { return compose("`\(option)` is no option") }
-            let name = String(option[..<equals])
-            let value = String(option[option.index(after: equals)...])
+            guard let (name, value) = option.cut(at: "=") else { return compose("`\(option)` is no option") }
             guard let number = byteCount(value) else { return compose("\(name)=\(value) is no number") }
+            if seen.contains(name) { return compose("\(name)= is given twice") }
+            seen.append(name)
             switch name {
             case "map" where backend == "uio" && number < 5: map = number
             case "bar" where backend == "pci" && number < 6: bar = number

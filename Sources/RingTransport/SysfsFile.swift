@@ -5,13 +5,18 @@ import CShim
 enum SysfsFile {
     /// The first line; nil when it cannot be read.
     static func line(_ path: String) -> String? {
+        guard let bytes = bytes(path, limit: 256), !bytes.isEmpty else { return nil }
+        return String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
+    }
+
+    /// At most `limit` bytes from the start, as one read gives them; nil when it cannot be read.
+    static func bytes(_ path: String, limit: Int) -> [UInt8]? {
         let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
         guard fd >= 0 else { return nil }
         defer { close(fd) }
-        var bytes = [UInt8](repeating: 0, count: 256)
+        var bytes = [UInt8](repeating: 0, count: limit)
         let count = bytes.withUnsafeMutableBufferPointer { read(fd, $0.baseAddress, $0.count) }
-        guard count > 0 else { return nil }
-        return String(decoding: bytes[0..<count].prefix { $0 != 0x0A }, as: UTF8.self)
+        return count < 0 ? nil : Array(bytes[0..<count])
     }
 
     /// Names in a directory, none when it cannot be read.

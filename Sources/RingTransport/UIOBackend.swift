@@ -29,12 +29,18 @@ enum UIOBackend {
     static func find(_ name: String, sysfsRoot: String) throws(TransportError) -> String {
         let directory = compose("\(sysfsRoot)/class/uio")
         var others: [String] = []
+        var first: String?
+        // Directories have no order: of several devices the same one is taken each time.
         for device in SysfsFile.names(directory) {
             guard let found = SysfsFile.line(compose("\(directory)/\(device)/name")) else { continue }
-            if found == name { return device }
-            others.append(found)
+            if found != name {
+                others.append(found)
+            } else if first.map({ device.precedes($0) }) ?? true {
+                first = device
+            }
         }
-        let there = others.isEmpty ? "there is no UIO device" : "there are \(others.joined(separator: ", "))"
+        if let first { return first }
+        let there = others.isEmpty ? "there is no UIO device" : "there are " + others.joined(by: ", ")
         throw TransportError(.noSuch, "looking for UIO device `\(name)`: \(there); load its driver (modprobe)")
     }
 }

@@ -120,5 +120,6 @@ int cs_watch_range(void *_Nonnull start, size_t length);
 void cs_unwatch_range(void *_Nonnull start);
 unsigned cs_watched_faults(void *_Nonnull start);
 
+#include "cshim_files.h"
 #include "cshim_process.h"
 #endif
