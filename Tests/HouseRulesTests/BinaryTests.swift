@@ -48,19 +48,21 @@ struct BinaryTests {
         let known: Set = ["__errno_location", "dlsym", "getenv", "memcpy", "memmove", "memset", "memcmp"]
         #expect(facts.undefined.subtracting(known) == [])
     }
+}
 
-    private func faults(_ facts: BinaryFacts, machine: UInt16?, limit: Int) -> [String] {
-        var faults: [String] = []
-        if facts.machine != machine { faults.append("machine \(facts.machine)") }
-        if facts.size > limit { faults.append("\(facts.size) bytes, the limit is \(limit)") }
-        if facts.hasSymbols { faults.append("not stripped") }
-        if facts.hasInterpreter { faults.append("asks for a dynamic loader") }
-        if facts.hasExecutableStack { faults.append("its stack can be executed") }
-        if facts.hasWritableCode { faults.append("code can be written") }
-        if facts.mentionsSwiftRuntime { faults.append("mentions Swift's runtime") }
-        return faults
-    }
+private func faults(_ facts: BinaryFacts, machine: UInt16?, limit: Int) -> [String] {
+    var faults: [String] = []
+    if facts.machine != machine { faults.append("machine \(facts.machine)") }
+    if facts.size > limit { faults.append("\(facts.size) bytes, the limit is \(limit)") }
+    if facts.hasSymbols { faults.append("not stripped") }
+    if facts.hasInterpreter { faults.append("asks for a dynamic loader") }
+    if facts.hasExecutableStack { faults.append("its stack can be executed") }
+    if facts.hasWritableCode { faults.append("code can be written") }
+    if facts.mentionsSwiftRuntime { faults.append("mentions Swift's runtime") }
+    return faults
+}
 
+struct BinaryRuleTests {
     @Test("this test program itself breaks every one of these rules that it can")
     func violatingSample() throws {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()

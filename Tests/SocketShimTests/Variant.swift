@@ -26,9 +26,9 @@ struct Variant: CustomTestStringConvertible, Sendable {
     private var emulator: String { "/usr/bin/qemu-\(architecture)-static" }
 
     #if arch(x86_64)
-        var isNative: Bool { architecture == "x86_64" }
+    var isNative: Bool { architecture == "x86_64" }
     #else
-        var isNative: Bool { architecture == "aarch64" }
+    var isNative: Bool { architecture == "aarch64" }
     #endif
 
     var isBuilt: Bool {
