@@ -10,7 +10,13 @@
 
 extern char **environ;
 
-pid_t ct_fork(void) { return fork(); }
+pid_t ct_fork(void) {
+  unsigned left = alarm(0);
+  pid_t pid = fork();
+  // A child does not inherit the limit, and would outlive a parent that failed.
+  alarm(left);
+  return pid;
+}
 void ct_exit(int status) { _exit(status); }
 
 static int wait_for(pid_t pid, int *status) {
@@ -38,9 +44,17 @@ pid_t ct_spawn(const char *path, char *const *arguments, const int *fds, int cou
     posix_spawn_file_actions_adddup2(&actions, 500 + i, CT_FIRST_FD + i);
     posix_spawn_file_actions_addclose(&actions, 500 + i);
   }
+  // Threads of a pool block every signal, SIGALRM included, and a program inherits that.
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid;
-  int error = posix_spawn(&pid, path, &actions, NULL, arguments, environ);
+  int error = posix_spawn(&pid, path, &actions, &attributes, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
   close(ends[1]);
   if (error != 0) {
     close(ends[0]);

@@ -11,8 +11,12 @@ import CTestShim
         do {
             let options = try Options(arguments.dropFirst(2))
             switch arguments.dropFirst().first {
-            case "produce": try Stream(options).produce()
-            case "consume": try Stream(options).consume()
+            case "produce":
+                let stream = try Stream(options)
+                try stream.failingTogether(stream.produce)
+            case "consume":
+                let stream = try Stream(options)
+                try stream.failingTogether(stream.consume)
             case "kill": exit(try KillTest.run(options))
             case "fork": exit(try ForkTest.run())
             case "race": exit(try RaceTest.run(options))

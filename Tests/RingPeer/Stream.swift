@@ -8,7 +8,7 @@ import TestSupport
 /// A byte's position in the stream follows from the ring's own index, which whoever holds the end reads. So
 /// several processes can carry on one stream, and a byte that is lost, doubled or misplaced is seen.
 final class Stream {
-    enum Failure: Error { case wrongBytes(position: Int, count: Int), wrongCount }
+    enum Failure: Error { case wrongBytes(position: Int, count: Int), wrongCount, otherFailed }
 
     let options: Options
     let capacity: Int
@@ -23,10 +23,13 @@ final class Stream {
     var operations = 0
     var bytes = 0
     var busy = 0
+    private var rests = 0
+    private let failedPath: String
     private let identity: IdentityPage
 
     init(_ options: Options) throws {
         self.options = options
+        failedPath = try options.text("folder") + "/failed"
         capacity = try options.number("capacity")
         start = UInt32(truncatingIfNeeded: try options.number("start"))
         total = try options.number("total")
@@ -75,7 +78,7 @@ final class Stream {
                 busy += 1
                 step = .stuck
             }
-            rest(step)
+            try rest(step)
         }
         report("produced")
     }
@@ -120,11 +123,21 @@ final class Stream {
         return count
     }
 
-    func rest(_ step: Step) {
+    func rest(_ step: Step) throws {
         switch step {
         case .sleeps: bells?.sleep()
         case .stuck: sched_yield()
-        case .moved, .ended: break
+        case .moved, .ended: return
+        }
+        rests += 1
+        if rests & 0xFFF == 0 || bells?.expired ?? 0 > 0, access(failedPath, F_OK) == 0 { throw Failure.otherFailed }
+    }
+
+    /// Runs one end's part; when it fails, the others are told, who would wait for bytes that never come.
+    func failingTogether(_ body: () throws -> Void) throws {
+        do { try body() } catch {
+            close(cs_open(failedPath, O_CREAT | O_WRONLY, 0o600))
+            throw error
         }
     }
 }

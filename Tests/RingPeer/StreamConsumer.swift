@@ -19,7 +19,7 @@ extension Stream {
                 busy += 1
                 step = .stuck
             }
-            rest(step)
+            try rest(step)
         }
         report("consumed")
     }
