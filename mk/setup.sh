@@ -49,7 +49,8 @@ apt_options=(-y -q --no-install-recommends -o "DPkg::Lock::Timeout=300" -o "Acqu
 log=.build-results/setup.log
 mkdir -p .build-results
 say "reading Debian's package lists"
-apt-get "${apt_options[@]}" update >$log 2>&1 || { cat $log >&2; refuse "apt-get update failed; is the network there?"; }
+apt-get "${apt_options[@]}" update >$log 2>&1 ||
+    { cat $log >&2; refuse "apt-get update failed; is the network there?"; }
 plan=$(apt-get "${apt_options[@]}" --simulate install "${missing[@]}" 2>>$log) ||
     { cat $log >&2; refuse "apt-get cannot install ${missing[*]}"; }
 # A dependency that is a kernel, or that would take a package away, is a reason to let a person decide.

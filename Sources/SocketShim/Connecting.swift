@@ -127,10 +127,22 @@ private struct ChannelRequest {
             // One line, whatever the agent sent.
             for index in 0..<count { message.append(byte: reason[index] < 0x20 ? 0x20 : reason[index]) }
         } else {
-            message.append("the agent refused with error ")
+            message.append(meaning(of: Int32(reply.result)))
+            message.append(" (error ")
             message.append(decimal: UInt64(reply.result))
+            message.append("); see `ringway status`")
         }
         message.writeAsLine()
+    }
+
+    private func meaning(of error: Int32) -> StaticString {
+        switch error {
+        case ECONNREFUSED: return "no program listens for it in the peer's guest"
+        case EHOSTUNREACH, ENETUNREACH: return "the peer's agent is not there"
+        case ETIMEDOUT: return "the peer did not answer in time"
+        case EACCES, EPERM: return "it is not permitted"
+        default: return "the agent refused"
+        }
     }
 
     /// Fills the buffer; -ETIMEDOUT, or -ECONNREFUSED when the agent goes away.

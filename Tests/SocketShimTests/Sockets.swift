@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
 import Foundation
+import Synchronization
 import TestSupport
 
 /// Runs a closure in a thread of its own, which blocks as it likes.
@@ -98,6 +99,35 @@ func connectService(_ runtimeDirectory: String, _ family: IPFamily, port: UInt16
         throw SystemFailure("connect to \(path)")
     }
     return fd
+}
+
+/// A service that sends back what it gets, at the path where the agent looks for a program's listener.
+final class EchoService: Sendable {
+    private let fd: Int32
+    private let count = Atomic<Int>(0)
+
+    init(_ directory: any RuntimeDirectory, port: UInt16) throws {
+        fd = socket(AF_UNIX, cs_sock_stream() | cs_sock_cloexec(), 0)
+        mkdir(directory.path + "/port", 0o700)
+        let listener = fd
+        guard unixAddress("\(directory.path)/port/\(port).4", { bind(listener, $0, $1) }) == 0, listen(fd, 64) == 0
+        else { throw SystemFailure("listen at service \(port)") }
+        inThread { [weak self] in
+            while true {
+                let stream = accept(listener, nil, nil)
+                guard stream >= 0 else { return }
+                self?.count.add(1, ordering: .relaxed)
+                inThread { echo(stream) }
+            }
+        }
+    }
+
+    var connections: Int { count.load(ordering: .relaxed) }
+
+    deinit {
+        shutdown(fd, cs_shut_rdwr())
+        close(fd)
+    }
 }
 
 func unixAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {

@@ -14,6 +14,11 @@ struct Variant: CustomTestStringConvertible, Sendable {
     /// Those that are built and that this machine can run; the others are reported by `BuiltTests`.
     static let built = all.filter(\.isBuilt)
 
+    /// The architectures whose agent is built, each with glibc's programs.
+    static let agents = built.filter {
+        $0.libc == "glibc" && FileManager.default.fileExists(atPath: $0.agentCommand.last ?? "")
+    }
+
     var testDescription: String { "\(architecture) \(libc)" }
 
     private static let guest = URL(fileURLWithPath: #filePath)
@@ -35,6 +40,9 @@ struct Variant: CustomTestStringConvertible, Sendable {
         ([library, probe] + (libc == "musl" ? [loader] : []) + (isNative ? [] : [emulator]))
             .allSatisfy { FileManager.default.fileExists(atPath: $0) }
     }
+
+    /// The words that start the agent. It is static: no libc of its machine is needed.
+    var agentCommand: [String] { (isNative ? [] : [emulator]) + ["\(Self.guest)/\(architecture)/ringway"] }
 
     /// The words that start the probe, preloaded or not.
     func command(preloaded: Bool) -> [String] {

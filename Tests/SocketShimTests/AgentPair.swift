@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import Foundation
+import TestSupport
+
+/// Two agents of one architecture on this machine, whose sections are the halves of a shared file.
+final class AgentPair {
+    /// The side with the services, and the side whose programs connect to them.
+    let serving: Side
+    let connecting: Side
+
+    /// Returns when the link is up.
+    init(_ variant: Variant) throws {
+        let memory = try ScratchFolder()
+        let file = memory.path + "/memory"
+        guard FileManager.default.createFile(atPath: file, contents: nil), truncate(file, 16 << 20) == 0 else {
+            throw SystemFailure("truncate of \(file)")
+        }
+        serving = try Side("a", variant, memory)
+        connecting = try Side("b", variant, memory)
+        for side in [serving, connecting] where !side.waitUntilUp() {
+            throw AgentFailure(output: side.output)
+        }
+    }
+
+    struct AgentFailure: Error, CustomStringConvertible {
+        let output: String
+        var description: String { "the agent ended before the link was up: \(output)" }
+    }
+
+    /// One agent, with a runtime directory of its own. It ends with the last reference.
+    final class Side: RuntimeDirectory {
+        private let folder: ScratchFolder
+        private let memory: ScratchFolder
+        private let process = Process()
+        private let errors = Pipe()
+        private(set) var output = ""
+
+        var path: String { folder.path }
+
+        fileprivate init(_ side: String, _ variant: Variant, _ memory: ScratchFolder) throws {
+            self.memory = memory
+            folder = try ScratchFolder()
+            let command = variant.agentCommand
+            process.executableURL = URL(fileURLWithPath: command[0])
+            process.arguments =
+                command.dropFirst() + [
+                    "agent", "--side", side, "--doorbell", "none", "--runtime-dir", folder.path,
+                    "--section-a", "file:\(memory.path)/memory,offset=0,size=8M",
+                    "--section-b", "file:\(memory.path)/memory,offset=8M,size=8M",
+                ]
+            process.standardError = errors
+            try process.run()
+        }
+
+        /// Reads what the agent says until the link is up; false if it ends before.
+        fileprivate func waitUntilUp() -> Bool {
+            while !output.contains("link up") {
+                let more = errors.fileHandleForReading.availableData
+                guard !more.isEmpty else { return false }
+                output += String(decoding: more, as: UTF8.self)
+            }
+            return true
+        }
+
+        deinit {
+            process.terminate()
+            process.waitUntilExit()
+        }
+    }
+}
