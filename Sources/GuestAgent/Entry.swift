@@ -66,7 +66,7 @@ private func version(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
 }
 
 private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
-    guard arguments.first == "check" else {
+    guard let command = arguments.first, command == "check" else {
         throw Diagnostic(.usage, "config: the only command is `ringway config check`")
     }
     let checked = try CheckedConfiguration(try AgentArguments.parse(Array(arguments.dropFirst()), command: "config"))

@@ -35,7 +35,8 @@ enum Executable {
     /// Two ELF files that differ in class, byte order or machine (System V ABI, "ELF Header").
     static func isOtherMachine(_ program: [UInt8], _ library: [UInt8]) -> Bool {
         let magic: [UInt8] = [0x7F, 0x45, 0x4C, 0x46]
-        guard program.count >= 20, library.count >= 20, program[0...3] == magic[...], library[0...3] == magic[...] else {
+        guard program.count >= 20, library.count >= 20, program[0...3] == magic[...], library[0...3] == magic[...]
+        else {
             return false
         }
         return program[4...5] != library[4...5] || program[18...19] != library[18...19]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
+import RingTransport
 
 /// Why a file could not be read.
 struct FileFailure: Error {
@@ -22,7 +23,7 @@ enum FileSystem {
         while all.count <= maximumText {
             let count = part.withUnsafeMutableBufferPointer { CShim.read(fd, $0.baseAddress, $0.count) }
             if count < 0 { return .failure(FileFailure(error: cs_errno())) }
-            if count == 0 { return .success(String(decoding: all, as: UTF8.self)) }
+            if count == 0 { return .success(String(bytes: all[...])) }
             all += part[0..<count]
         }
         return .failure(FileFailure(error: EFBIG))

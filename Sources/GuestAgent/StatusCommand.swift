@@ -62,7 +62,7 @@ struct StatusCommand {
             throw Diagnostic(
                 .badProtocol, "asking the agent at \(path): its answer was cut short; look at the agent's log")
         }
-        let text = String(decoding: reply[ControlProtocol.size...], as: UTF8.self)
+        let text = String(bytes: reply[ControlProtocol.size...])
         return Output.result(text) ? .success : .ioError
     }
 

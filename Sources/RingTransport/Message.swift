@@ -35,7 +35,6 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
         public mutating func appendInterpolation(_ value: Int32) { appendInterpolation(Int(value)) }
         public mutating func appendInterpolation(_ value: UInt32) { appendInterpolation(Int(value)) }
         public mutating func appendInterpolation(_ value: UInt16) { appendInterpolation(Int(value)) }
-        public mutating func appendInterpolation(_ value: Substring) { appendInterpolation(String(value)) }
 
         @inline(never)
         public mutating func appendInterpolation(_ value: UInt64) { text += digits(value) }

@@ -6,7 +6,7 @@ enum SysfsFile {
     /// The first line; nil when it cannot be read.
     static func line(_ path: String) -> String? {
         guard let bytes = bytes(path, limit: 256), !bytes.isEmpty else { return nil }
-        return String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
+        return String(bytes: bytes[...]).head(before: "\n")
     }
 
     /// At most `limit` bytes from the start, as one read gives them; nil when it cannot be read.

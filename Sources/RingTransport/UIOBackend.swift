@@ -16,7 +16,7 @@ enum UIOBackend {
                 .noSuch, "mapping uio:\(name): /dev/\(device) has no map \(map); correct map=, or load the right driver"
             )
         }
-        let fd = "\(deviceRoot)/\(device)".withCString { cs_open($0, O_RDWR | O_CLOEXEC, 0) }
+        let fd = (deviceRoot + "/" + device).withCString { cs_open($0, O_RDWR | O_CLOEXEC, 0) }
         guard fd >= 0 else {
             throw .system(.io, "opening \(deviceRoot)/\(device) (uio:\(name))", cs_errno(), "run as root")
         }
