@@ -124,10 +124,10 @@ private func runDataPath(_ resources: AgentResources, worker: Int32) -> ExitCode
         if cs_drop_capabilities() != 0 {
             throw Diagnostic.system("giving up capabilities", cs_errno(), "check the kernel's configuration")
         }
+        let settings = resources.settings
         Log.info(
-            "side \(resources.settings.side.name), doorbell \(resources.doorbell.name), "
-                + "\(resources.settings.geometry.channels) channels of \(resources.settings.geometry.ringCapacity) bytes"
-        )
+            "side \(settings.side.name), doorbell \(resources.doorbell.name), "
+                + "\(settings.geometry.channels) channels of \(settings.geometry.ringCapacity) bytes")
         return dataPath.run()
     } catch {
         error.report()

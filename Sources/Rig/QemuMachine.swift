@@ -43,9 +43,7 @@ final class QemuMachine {
         guard let executable = HostCommand.find(program) else {
             throw RigError(
                 tried: "start \(name)", happened: "there is no \(program) on this machine",
-                remedy:
-                    "install the Debian package \(settings.architecture == .x86_64 ? "qemu-system-x86" : "qemu-system-arm")"
-            )
+                remedy: "install QEMU's Debian package for it, qemu-system-x86 or qemu-system-arm")
         }
         let arguments = settings.arguments(
             fixed: try QemuOptions.load(settings.architecture, root: root), sockets: sockets, console: consoleLog)

@@ -88,8 +88,8 @@ public final class Link {
         start()
     }
 
-    /// What to write to the doorbell to wake the peer (untrusted: any word): as it stands in its header now, because the peer
-    /// must hear of a new epoch before it has acknowledged it.
+    /// What to write to the doorbell to wake the peer (untrusted: any word): as it stands in its header now,
+    /// because the peer must hear of a new epoch before it has acknowledged it.
     public func peerDoorbell() -> UInt32 { peer.load(SectionLayout.headerDoorbell) }
 
     func newEpoch() -> UInt32 {

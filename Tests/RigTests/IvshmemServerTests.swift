@@ -103,6 +103,7 @@ private struct Client {
     }
 
     @Test func aPathThatIsTooLongIsRefused() {
-        #expect(throws: RigError.self) { try IvshmemServer(path: "/tmp/" + String(repeating: "x", count: 200), size: 1) }
+        let path = "/tmp/" + String(repeating: "x", count: 200)
+        #expect(throws: RigError.self) { try IvshmemServer(path: path, size: 1) }
     }
 }
