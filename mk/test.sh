@@ -21,18 +21,29 @@ export RINGWAY_TEST_GUEST=1
 step "guest binaries" make --no-print-directory -j2 guest probes
 mk/check.sh
 
-# A script in mk/tests is a check of its own: 0 passed, 77 skipped, anything else failed.
-for script in mk/tests/*.sh; do
-    [ -e "$script" ] || continue
-    name=$(basename "$script" .sh)
+# A script in mk/tests says "pass NAME", "fail NAME" or "skip NAME" of each of its checks. One that says
+# nothing is a check of its own: 0 passed, 77 skipped, anything else failed.
+run_script() {
+    local name log status
+    name=$(basename "$1" .sh)
     log=$(dirname "$results")/$name.log
     say "$name …"
-    "$script" "$tier" >"$log" 2>&1
-    case $? in
-    0) record pass "$name" ;;
-    77) record skip "$name" ;;
-    *) tail -n 60 "$log" >&2; record fail "$name" ;;
-    esac
+    "$1" "$tier" >"$log" 2>&1
+    status=$?
+    grep -E '^(pass|fail|skip) ' "$log" >"$log.lines"
+    while read -r state what; do record "$state" "$what"; done <"$log.lines"
+    if [ $status -eq 77 ] && [ ! -s "$log.lines" ]; then
+        record skip "$name"
+    elif [ $status -ne 0 ]; then
+        tail -n 60 "$log" >&2
+        grep -q '^fail ' "$log.lines" || record fail "$name (exit status $status)"
+    elif [ ! -s "$log.lines" ]; then
+        record pass "$name"
+    fi
+    say "$name: done"
+}
+for script in mk/tests/*.sh; do
+    [ ! -e "$script" ] || run_script "$script"
 done
 
 rig=$(swift build --show-bin-path)/ringway-rig
