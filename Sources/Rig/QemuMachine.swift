@@ -64,6 +64,7 @@ final class QemuMachine {
     func waitForConsole(_ text: String, limit: Duration) throws {
         let deadline = ContinuousClock.now + limit
         let file = ConsoleFollower(consoleLog)
+        let changes = try FolderWatch(logs)
         while !file.contains(text) {
             if let status = process?.exitStatus() ?? (process == nil ? 0 : nil) {
                 if file.contains(text) { return }
@@ -72,7 +73,8 @@ final class QemuMachine {
             guard ContinuousClock.now < deadline else {
                 throw failure(waitingFor: text, "it had not after \(Progress.fixed(Progress.seconds(limit))) s")
             }
-            Thread.sleep(forTimeInterval: 0.02)
+            // QEMU may end without a word: look at it from time to time.
+            changes.wait(.milliseconds(200))
         }
     }
 
