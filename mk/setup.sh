@@ -5,7 +5,7 @@
 set -eu
 . mk/say.sh
 
-needed_gigabytes=8
+needed_gigabytes=6
 list=packaging/debian-packages.txt
 
 refuse() {
