@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import RingTransport
+
+@Suite struct SpecificationTests {
+    private func backend(_ text: String) throws -> SectionSpecification.Backend {
+        let specification = try SectionSpecification(parsing: text)
+        #expect(specification.text == text)
+        return specification.backend
+    }
+
+    @Test func everyBackend() throws {
+        #expect(try backend("file:/dev/shm/x") == .file(path: "/dev/shm/x"))
+        #expect(try backend("file:a=b:c") == .file(path: "a=b:c"))
+        #expect(try backend("uio:ringway") == .uio(name: "ringway", map: 1))
+        #expect(try backend("uio:dp,map=4") == .uio(name: "dp", map: 4))
+        #expect(
+            try backend("pci:0000:00:04.0") == .pci(device: "0000:00:04.0", bar: 2, writeCombining: false))
+        #expect(try backend("pci:1af4:1110,bar=5,wc") == .pci(device: "1af4:1110", bar: 5, writeCombining: true))
+        #expect(try backend("devmem:0x70000000,size=8M") == .physical(address: 0x7000_0000))
+    }
+
+    @Test func offsetAndSize() throws {
+        let whole = try SectionSpecification(parsing: "file:/x")
+        #expect(whole.offset == 0)
+        #expect(whole.size == nil)
+        let part = try SectionSpecification(parsing: "uio:ringway,size=0x1000,offset=8M,map=0")
+        #expect(part.offset == 8 << 20)
+        #expect(part.size == 4096)
+        #expect(part.backend == .uio(name: "ringway", map: 0))
+    }
+
+    /// What is written, and a word that the message must have besides the text itself.
+    static let bad: [(String, String)] = [
+        ("", "file:PATH"), ("nothing", "file:PATH"), ("/dev/shm/x", "file:PATH"), (",size=4K", "file:PATH"),
+        ("file:", "behind the colon"), ("uio:", "behind the colon"), ("pci:,bar=2", "behind the colon"),
+        ("disk:/x", "there is no backend `disk`"), ("File:/x", "there is no backend `File`"), (":x", "no backend ``"),
+        ("file:/x,", "no option"), ("file:/x,size", "no option"), ("file:/x,wc", "no option"),
+        ("uio:r,wc", "no option"), ("pci:1:2,wc=1", "no option of pci"), ("file:/x,=4K", "no option of file"),
+        ("file:/x,map=1", "map=1 is no option of file"), ("file:/x,bar=1", "bar=1 is no option of file"),
+        ("pci:1:2,map=1", "map=1 is no option of pci"), ("uio:r,bar=2", "bar=2 is no option of uio"),
+        ("devmem:0x1000,size=4K,map=1", "map=1 is no option of devmem"),
+        ("uio:r,map=5", "map=5"), ("pci:1:2,bar=6", "bar=6"), ("uio:r,map=", "no number"), ("uio:r,map=x", "no number"),
+        ("uio:r,map=-1", "no number"), ("pci:1:2,bar=+1", "no number"),
+        ("file:/x,size=0", "size must be"), ("file:/x,size=4095", "size must be"), ("file:/x,size=-4096", "no number"),
+        ("file:/x,offset=1", "offset must be"), ("file:/x,offset=4097", "offset must be"),
+        ("file:/x,offset=99999999999999999999", "no number"), ("file:/x,colour=4096", "no option of file"),
+        ("file:/x,size=4K,size=8K", "size= is given twice"), ("file:/x,offset=0,offset=0", "offset= is given twice"),
+        ("devmem:0x1000", "needs size="), ("devmem:4096,size=4K", "hexadecimal"), ("devmem:0x,size=4K", "hexadecimal"),
+        ("devmem:0x1001,size=4K", "multiple of 4096"), ("devmem:0xg000,size=4K", "hexadecimal"),
+        ("devmem:0x10000000000000000,size=4K", "hexadecimal"),
+    ]
+
+    @Test(arguments: bad)
+    func everythingElseIsRefusedWithAReason(text: String, reason: String) throws {
+        let error = try #require(throws: TransportError.self) { try SectionSpecification(parsing: text) }
+        #expect(error.kind == .badSpecification)
+        #expect(error.message.contains("`\(text)` is no section"))
+        #expect(error.message.contains(reason), "\(error.message)")
+    }
+
+    /// Two sections, and whether they share memory as far as their texts tell.
+    @Test(arguments: [
+        ("file:/x,size=4K", "file:/x,offset=4K", false), ("file:/x,size=8K", "file:/x,offset=4K", true),
+        ("file:/x", "file:/x,offset=1G", true), ("file:/x", "file:/y", false), ("file:/x", "uio:x", false),
+        ("file:/x,offset=4K", "file:/x,offset=8K,size=4K", true), ("uio:r,map=1", "uio:r,map=2", false),
+        ("uio:r", "uio:r,map=1", true), ("uio:r,size=8M", "uio:r,offset=8M,size=8M", false),
+        ("pci:1:2", "pci:1:2,wc", true), ("pci:1:2", "pci:1:2,bar=4", false), ("pci:1:2", "pci:1:3", false),
+        ("devmem:0x1000,size=4K", "devmem:0x2000,size=4K", false),
+        ("devmem:0x1000,size=8K", "devmem:0x2000,size=4K", true),
+        ("devmem:0x1000,offset=4K,size=4K", "devmem:0x2000,size=4K", true),
+        ("devmem:0x2000,size=8K", "devmem:0x0,offset=12K,size=4K", true),
+        ("file:/x,size=4611686018427383808", "file:/x,offset=4611686018427383808,size=4K", false),
+    ])
+    func overlaps(first: String, second: String, shared: Bool) throws {
+        let one = try SectionSpecification(parsing: first)
+        let two = try SectionSpecification(parsing: second)
+        #expect(one.overlaps(two) == shared)
+        #expect(two.overlaps(one) == shared)
+        #expect(one.overlaps(one))
+    }
+
+    @Test func doorbells() throws {
+        #expect(try DoorbellSpecification(parsing: "none") == .none)
+        #expect(try DoorbellSpecification(parsing: "uio:ringway") == .uio(name: "ringway"))
+        #expect(try DoorbellSpecification(parsing: "eventfd:3,0") == .eventfd(receive: 3, send: 0))
+        for text in ["none", "uio:ringway", "eventfd:10,11"] {
+            #expect(try DoorbellSpecification(parsing: text).text == text)
+        }
+    }
+
+    static let badDoorbells = [
+        "", "None", "uio:", "uio", "eventfd:", "eventfd:1", "eventfd:1,", "eventfd:,1", "eventfd:1,2,3", "eventfd:-1,2",
+        "eventfd:1,-2", "eventfd:a,b", "eventfd:1,2147483648", "eventfd:99999999999999999999,1", "irq:4",
+        "eventfd:4,4",
+    ]
+
+    @Test(arguments: badDoorbells)
+    func noDoorbell(text: String) throws {
+        let error = try #require(throws: TransportError.self) { try DoorbellSpecification(parsing: text) }
+        #expect(error.kind == .badSpecification)
+        #expect(error.message.contains("`\(text)`"))
+    }
+}
+
+@Suite struct ByteCountTests {
+    @Test(arguments: [
+        ("0", 0), ("1", 1), ("4096", 4096), ("0x1000", 4096), ("0xAbC", 0xABC), ("1K", 1024), ("8M", 8 << 20),
+        ("2G", 2 << 30), ("0x10K", 16384), ("007", 7), ("4611686018427387904", 1 << 62), ("4294967296G", 1 << 62),
+        ("4503599627370496K", 1 << 62),
+    ])
+    func numbers(text: String, value: Int) { #expect(byteCount(text) == value) }
+
+    @Test(arguments: [
+        "", "K", "0x", "0xK", "-1", "+1", "0x-1", "0x+1", " 1", "1 ", "1k", "1KB", "1.5M", "x", "0X10", "1T", "KK",
+        "1KK",
+        "4611686018427387905", "4294967297G", "18446744073709551616", "99999999999999999999999", "0xfffffffffffffffff",
+        "１", "1\0", "0b1", "1e3",
+    ])
+    func notNumbers(text: String) { #expect(byteCount(text) == nil) }
+}
