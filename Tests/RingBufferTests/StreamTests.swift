@@ -28,6 +28,8 @@ import Testing
         Case(capacity: 2, total: 200_000),
         Case(wait: "doorbell", total: 20_000_000),
         Case(wait: "doorbell", capacity: 64, total: 1_000_000),
+        // Wakes without a system call: as many as can be, for the fences between index and wake index.
+        Case(wait: "spin", capacity: 2, total: 1_000_000),
         Case(producers: 2, consumers: 2, total: 30_000_000),
         Case(capacity: 16, producers: 3, consumers: 3, total: 1_000_000),
     ]
@@ -67,7 +69,7 @@ import Testing
         if how.producers > 1 {
             #expect(produced.sum("busy") > 0 && consumed.sum("busy") > 0, "nobody ever contended")
         }
-        if how.wait == "doorbell" { #expect(consumed.sum("sleeps") > 0) }
+        if how.wait != "poll" { #expect(consumed.sum("sleeps") > 0) }
         #expect(words.memory.tail.loadAcquire() == start &+ UInt32(total))
         #expect(words.memory.head.loadAcquire() == start &+ UInt32(total))
         #expect(words.producer.currentOwner == 0)

@@ -78,8 +78,9 @@ enum ForkTest {
         let child = ct_fork()
         if child == 0 {
             while area.stage.loadAcquire() == 0 { sched_yield() }
+            // As much as fits where its copy of the indices says, so that it needs no look at the peer's.
+            _ = try? writer.write(UnsafeRawBufferPointer(rebasing: ends.noise[..<50]))
             _ = try? writer.writable()
-            _ = try? writer.write(ends.noise)
             _ = writer.finish(peerPolls: false)
             ct_exit(0)
         }

@@ -12,10 +12,10 @@ import CTestShim
             let options = try Options(arguments.dropFirst(2))
             switch arguments.dropFirst().first {
             case "produce":
-                let stream = try Stream(options)
+                let stream = try Stream(options, produces: true)
                 try stream.failingTogether(stream.produce)
             case "consume":
-                let stream = try Stream(options)
+                let stream = try Stream(options, produces: false)
                 try stream.failingTogether(stream.consume)
             case "kill": exit(try KillTest.run(options))
             case "fork": exit(try ForkTest.run())

@@ -27,7 +27,7 @@ final class Stream {
     private let failedPath: String
     private let identity: IdentityPage
 
-    init(_ options: Options) throws {
+    init(_ options: Options, produces: Bool) throws {
         self.options = options
         failedPath = try options.text("folder") + "/failed"
         capacity = try options.number("capacity")
@@ -36,7 +36,9 @@ final class Stream {
         let seed = UInt64(try options.number("seed"))
         pattern = Pattern(seed: seed, longest: 2 * capacity)
         random = SeededGenerator(seed ^ UInt64(try options.number("number", or: 0)) << 32)
-        bells = try options.text("wait") == "doorbell" ? Doorbells() : nil
+        bells = try Doorbells.Kind(rawValue: options.text("wait")).map {
+            try Doorbells($0, folder: options.text("folder"), produces: produces)
+        }
         contends = try options.number("contenders") > 1
         identity = try IdentityPage(UInt64(getpid()))
     }
