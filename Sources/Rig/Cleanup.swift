@@ -10,17 +10,21 @@ public final class Cleanup: Sendable {
 
     private struct State {
         var next = 0
+        var hasEnded = false
         var actions: [(id: Int, undo: @Sendable () -> Void)] = []
     }
     private let state = Mutex(State())
 
     /// Has `undo` called at the end, unless the returned id is cancelled before.
+    /// Once a signal has ended the rig, what is added is undone at once: another thread may be starting it just then.
     public func add(_ undo: @escaping @Sendable () -> Void) -> Int {
-        state.withLock {
-            $0.next += 1
-            $0.actions.append(($0.next, undo))
-            return $0.next
+        let (id, isLate) = state.withLock { state in
+            state.next += 1
+            if !state.hasEnded { state.actions.append((state.next, undo)) }
+            return (state.next, state.hasEnded)
         }
+        if isLate { undo() }
+        return id
     }
 
     /// Forgets an action that is not needed any more.
@@ -50,6 +54,7 @@ public final class Cleanup: Sendable {
             var number: UInt8 = 0
             while read(reader, &number, 1) != 1 {}
             FileHandle.standardError.write(Data("\nstopping: cleaning up\n".utf8))
+            state.withLock { $0.hasEnded = true }
             run()
             _exit(128 + Int32(number))
         }

@@ -18,9 +18,9 @@ public enum GuestArchitecture: String, Sendable, CaseIterable, Codable {
     /// This machine's own.
     public static var host: GuestArchitecture {
         #if arch(arm64)
-            .aarch64
+        .aarch64
         #else
-            .x86_64
+        .x86_64
         #endif
     }
 }

@@ -62,7 +62,7 @@ extension ScenarioRunner {
     public func keep() throws -> [String] {
         let kept = guests.all.compactMap { guest -> KeptMachine? in
             guard guest.machine.isRunning, let process = guest.machine.identity else { return nil }
-            let sticks = guest.declaration.sticks.map { guests.file(of: $0.name).path }
+            let sticks = guest.declaration.sticks.map { folder.stick($0.name).path }
             return KeptMachine(
                 name: guest.name, run: folder.logs.lastPathComponent, process: process,
                 sockets: guest.machine.sockets, socketFolder: folder.sockets.path,

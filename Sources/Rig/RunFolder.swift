@@ -30,7 +30,19 @@ public struct RunFolder: Sendable {
 
     func socket(_ name: String) -> String { sockets.appendingPathComponent(name).path }
 
-    func removeSockets() { try? FileManager.default.removeItem(at: sockets) }
+    /// Where a stick's content lies.
+    func stick(_ name: String) -> URL { logs.appendingPathComponent("\(name).img") }
+    /// Where a guest's image lies.
+    func image(_ guest: String) -> URL { logs.appendingPathComponent("\(guest).cpio.gz") }
+
+    /// Removes what is of no use once the virtual machines have ended: everything but the logs.
+    func removeAllButLogs() {
+        try? FileManager.default.removeItem(at: sockets)
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: logs.path)) ?? []
+        where name.hasSuffix(".img") || name.hasSuffix(".cpio.gz") {
+            try? FileManager.default.removeItem(at: logs.appendingPathComponent(name))
+        }
+    }
 
     private static func removeOld(in runs: URL, kept: Int) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: runs.path))?.sorted() ?? []

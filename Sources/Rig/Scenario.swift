@@ -52,7 +52,8 @@ struct GuestSetup: Sendable, Equatable {
 indirect enum Item: Sendable {
     case step(line: Int, title: Template, [Item])
     case repeated(short: Int, full: Int, [Item])
-    case each(variable: String, values: [String], [Item])
+    /// A value may be a variable, which may hold several.
+    case each(variable: String, values: [Template], [Item])
     case statement(Statement)
 
     var needsAgent: Bool {

@@ -4,7 +4,7 @@ import Foundation
 /// What each statement does.
 extension ScenarioRunner {
     private static let commandLimit = Duration.seconds(60)
-    private static let bootLimit = Duration.seconds(90)
+    private static let bootLimit = Duration.seconds(120)
 
     func perform(_ statement: Statement) throws {
         let outcome = statement.outcome

@@ -87,8 +87,6 @@ final class ScenarioGuests {
 
     subscript(name: String) -> ScenarioGuest? { all.first { $0.name == name } }
 
-    func file(of stick: String) -> URL { folder.logs.appendingPathComponent("\(stick).img") }
-
     /// Powers `guests` on together; with `waits`, until each takes commands.
     func boot(_ guests: [ScenarioGuest], forced: Bool, waits: Bool, limit: Duration) throws {
         for guest in guests {
@@ -106,11 +104,7 @@ final class ScenarioGuests {
         for guest in all { guest.machine.kill() }
         server?.stop()
         server = nil
-        for guest in all {
-            try? FileManager.default.removeItem(at: guest.image.url)
-            for stick in guest.declaration.sticks { try? FileManager.default.removeItem(at: file(of: stick.name)) }
-        }
-        folder.removeSockets()
+        folder.removeAllButLogs()
     }
 
     private func image(for guest: GuestDeclaration, needsAgent: Bool) throws -> BuiltImage {
@@ -123,7 +117,7 @@ final class ScenarioGuests {
         }
         return try GuestImage.build(
             ImageRequest(
-                root: environment.root, output: folder.logs.appendingPathComponent("\(guest.name).cpio.gz"),
+                root: environment.root, output: folder.image(guest.name),
                 role: guest.role, configuration: "", agent: isBuilt ? binaries : nil,
                 architecture: environment.architecture, extraModules: guest.modules, ballastBytes: guest.ballast),
             progress: environment.progress)
@@ -131,7 +125,7 @@ final class ScenarioGuests {
 
     /// New random content for each run, so that no run can pass on what an earlier one left.
     private func makeImage(of stick: Stick) throws -> URL {
-        let url = file(of: stick.name)
+        let url = folder.stick(stick.name)
         let descriptor = open(url.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         defer { if descriptor >= 0 { close(descriptor) } }
         var buffer = [UInt8](repeating: 0, count: 1 << 20)

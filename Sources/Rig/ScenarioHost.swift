@@ -6,10 +6,10 @@ extension ScenarioRunner {
     func answer(_ query: HostQuery, _ arguments: [String]) throws -> String {
         switch query {
         case .sha256:
-            let path = guests.file(of: arguments[0]).path
+            let path = folder.stick(arguments[0]).path
             return String(try HostCommand("sha256sum", [path]).check().text.prefix { $0 != " " })
         case .holders:
-            return try holders(of: guests.file(of: arguments[0])).sorted().joined(separator: " ")
+            return try holders(of: folder.stick(arguments[0])).sorted().joined(separator: " ")
         case .packaged: return try packaged(arguments[1], in: guest(arguments[0]))
         case .memoryNeeded: return "\(try guest(arguments[0]).image.memoryNeeded >> 20)"
         case .memoryGiven: return "\(try guest(arguments[0]).machine.settings.memory >> 20)"

@@ -160,8 +160,10 @@ struct ScenarioParser {
         guard words.count > 3, words[2] == "in" else {
             throw error(line, .missing("a name, \"in\" and values", in: "for"))
         }
+        let values = words.dropFirst(3).map { Template($0) }
+        try names.check(values, at: line, file: file)
         names.variables.insert(words[1])
-        return .each(variable: words[1], values: Array(words.dropFirst(3)), try block(of: line, inStep: inStep))
+        return .each(variable: words[1], values: values, try block(of: line, inStep: inStep))
     }
 
     private mutating func statement(_ line: ScenarioLine, into items: inout [Item]) throws(ScenarioError) {

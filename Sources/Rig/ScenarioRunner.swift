@@ -22,7 +22,7 @@ public final class ScenarioRunner {
         isFull = full
         folder = try RunFolder.make(name: scenario.name, root: environment.root)
         let folder = folder
-        _ = Cleanup.shared.add { folder.removeSockets() }
+        _ = Cleanup.shared.add { folder.removeAllButLogs() }
         guests = try ScenarioGuests(scenario, environment: environment, folder: folder)
         report = ScenarioReport(scenario: scenario.name, title: scenario.title, logs: folder.logs)
     }
@@ -51,7 +51,7 @@ public final class ScenarioRunner {
             case .repeated(let short, let full, let items):
                 for _ in 0..<(isFull ? full : short) { try run(items) }
             case .each(let variable, let values, let items):
-                for value in values {
+                for value in values.flatMap(words(of:)) {
                     variables[variable] = value
                     try run(items)
                 }
@@ -63,6 +63,12 @@ public final class ScenarioRunner {
                 }
             }
         }
+    }
+
+    /// A variable may hold several values; a quoted value with blanks is one.
+    private func words(of value: Template) -> [String] {
+        guard !value.variables.isEmpty else { return [value.text] }
+        return value.expanded(variables).split(separator: " ").map(String.init)
     }
 
     private func step(_ line: Int, _ title: Template, _ items: [Item]) throws {

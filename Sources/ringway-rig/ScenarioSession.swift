@@ -24,7 +24,8 @@ struct ScenarioSession {
     private func tell(_ names: [String]) {
         guard !names.isEmpty else { return print("No virtual machine is left to keep.") }
         print("Still running: \(names.joined(separator: ", ")). For a shell in each:")
-        for name in names { print("    swift run ringway-rig shell \(name)") }
-        print("To end them:\n    swift run ringway-rig clean")
+        let program = CommandLine.arguments[0]
+        for name in names { print("    \(program) shell \(name)") }
+        print("To end them:\n    \(program) clean")
     }
 }

@@ -100,7 +100,8 @@ import Testing
             return #expect(Bool(false), "the block of statements belongs to its step")
         }
         #expect(inner.count == 1)
-        guard case .each("guest", ["exporter", "importer"], let steps) = items[1] else {
+        guard case .each("guest", let values, let steps) = items[1], values.map(\.text) == ["exporter", "importer"]
+        else {
             return #expect(Bool(false), "the block of steps stands beside the step")
         }
         #expect(steps.count == 2)
@@ -148,6 +149,7 @@ import Testing
         ("step S\n repeat 1 | full 2\n kill exporter", 9, .unfinished("repeat")),
         ("step S\n repeat 3 | full 2\n end", 9, .missing("two counts: repeat 1 | full 5", in: "repeat")),
         ("step S\n kill exporter\nend", 10, .misplaced("end", belongs: "behind a block")),
+        ("for a in %{b}\n step S\n kill exporter\nend", 8, .unknownName("b", kind: "variable")),
         ("for a in b\n step S\n kill exporter", 8, .unfinished("for")),
         ("stick disk 64M on ehci\nstep S\n boot exporter", 8, .duplicate("disk")),
         ("stick other 64M on uhci\nstep S\n boot exporter", 8, .badValue("uhci", wanted: "ehci or xhci")),
@@ -179,8 +181,10 @@ import Testing
         #expect(Template("%{a} and ${a} and %{b}%{a}").expanded(["a": "1", "b": "2"]) == "1 and ${a} and 21")
     }
 
-    @Test(arguments: [("1.5", Comparison.less, "2", true), ("10", .greater, "9", true), ("ab", .contains, "b", true),
-        ("ab", .lacks, "b", false), ("7", .equal, "7.0", false), ("7", .greaterOrEqual, "7.0", true)])
+    @Test(arguments: [
+        ("1.5", Comparison.less, "2", true), ("10", .greater, "9", true), ("ab", .contains, "b", true),
+        ("ab", .lacks, "b", false), ("7", .equal, "7.0", false), ("7", .greaterOrEqual, "7.0", true),
+    ])
     func comparisons(_ left: String, _ comparison: Comparison, _ right: String, _ result: Bool) {
         #expect(comparison.holds(left, right) == result)
     }
