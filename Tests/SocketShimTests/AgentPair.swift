@@ -45,7 +45,10 @@ final class AgentPair {
             process.executableURL = URL(fileURLWithPath: command[0])
             process.arguments =
                 command.dropFirst() + [
-                    "agent", "--side", side, "--doorbell", "none", "--runtime-dir", folder.path,
+                    // A closed connection's channel is free when both agents have seen it: enough for every
+                    // connection that may wait for that on a busy machine.
+                    "agent", "--side", side, "--channels", "64", "--ring-size", "64K", "--opens-a", "0",
+                    "--doorbell", "none", "--runtime-dir", folder.path,
                     "--section-a", "file:\(memory.path)/memory,offset=0,size=8M",
                     "--section-b", "file:\(memory.path)/memory,offset=8M,size=8M",
                 ]
