@@ -12,6 +12,7 @@ struct AptState {
 
     var configuration: URL { folder.appendingPathComponent("apt.conf") }
     private var stamp: URL { folder.appendingPathComponent("updated") }
+    private var answers: URL { folder.appendingPathComponent("answers.json") }
 
     init(folder: URL, architecture: GuestArchitecture) {
         self.folder = folder
@@ -34,6 +35,7 @@ struct AptState {
             try progress.step("package lists (\(architecture.debian))") {
                 try apt("apt-get", ["-o", "APT::Update::Error-Mode=any", "update"], timeLimit: .seconds(300))
             }
+            try? FileManager.default.removeItem(at: answers)
             try Data().write(to: stamp)
         } catch let error as RigError {
             guard updated != nil, !changed else { throw error }
@@ -41,18 +43,37 @@ struct AptState {
         }
     }
 
+    /// What one of apt's programs prints. Asked once for each state of the lists: apt takes a second for each answer.
+    /// - Parameter mayFail: some of the names asked for need not exist.
+    func query(_ program: String, _ arguments: [String], mayFail: Bool = false) throws -> String {
+        let key = ([program] + arguments).joined(separator: " ")
+        var known = (try? JSONDecoder().decode([String: String].self, from: Data(contentsOf: answers))) ?? [:]
+        if let answer = known[key] { return answer }
+        let answer = try mayFail ? command(program, arguments).run().text : apt(program, arguments).text
+        // Nothing at all is no answer: the next run asks again.
+        guard !answer.isEmpty else { return answer }
+        known[key] = answer
+        try JSONEncoder().encode(known).write(to: answers, options: .atomic)
+        return answer
+    }
+
     /// Runs one of apt's programs on this state.
     @discardableResult
     func apt(
         _ program: String, _ arguments: [String], directory: URL? = nil, timeLimit: Duration = .seconds(60)
     ) throws -> HostCommand.Output {
-        try HostCommand(
-            program, ["-q", "-c", configuration.path] + arguments,
-            environment: ["LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"], directory: directory,
-            timeLimit: timeLimit
-        ).check(
+        try command(program, arguments, directory: directory, timeLimit: timeLimit).check(
             remedy: "check that the Debian archive can be reached, or name a file of package sources in "
                 + AptSources.override)
+    }
+
+    private func command(
+        _ program: String, _ arguments: [String], directory: URL? = nil, timeLimit: Duration = .seconds(60)
+    ) -> HostCommand {
+        HostCommand(
+            program, ["-q", "-c", configuration.path] + arguments,
+            environment: ["LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"], directory: directory,
+            timeLimit: timeLimit)
     }
 
     /// The machine's own settings (a proxy, say) stay in force; its hooks do not run, since they touch its caches.

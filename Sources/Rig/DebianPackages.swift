@@ -46,14 +46,14 @@ struct DebianPackages {
 
     /// The kernel to use: see `KernelChoice.newest`.
     func kernel() throws -> KernelChoice {
-        let images = try apt.apt("apt-cache", ["pkgnames", "linux-image-"]).text
-        let names = try images + apt.apt("apt-cache", ["pkgnames", "linux-kbuild-"]).text
+        let images = try apt.query("apt-cache", ["pkgnames", "linux-image-"])
         let candidates = KernelChoice.candidates(names: images.split(separator: "\n"), architecture: architecture)
         let headers = candidates.flatMap { image -> [String] in
             let release = image.dropFirst("linux-image-".count)
             return ["linux-headers-\(release)", "linux-headers-\(release.dropLast(architecture.debian.count))common"]
         }
-        let kbuild = names.split(separator: "\n").filter { $0.hasPrefix("linux-kbuild-") }.map(String.init)
+        let kbuild = try apt.query("apt-cache", ["pkgnames", "linux-kbuild-"])
+            .split(separator: "\n").map(String.init).sorted()
         let stanzas = try show([KernelChoice.metapackage(architecture)] + candidates + headers + kbuild)
         guard let choice = KernelChoice.newest(stanzas: stanzas, architecture: architecture) else {
             throw RigError(
@@ -77,7 +77,7 @@ struct DebianPackages {
     /// `names` and everything that they depend on.
     func closure(of names: [String]) throws -> [PackageVersion] {
         let arguments = ["--simulate", "--no-install-recommends", "install"] + names
-        return AptSimulation.parse(try apt.apt("apt-get", arguments).text)
+        return AptSimulation.parse(try apt.query("apt-get", arguments))
     }
 
     /// Downloads and unpacks what the cache lacks.
@@ -105,12 +105,8 @@ struct DebianPackages {
     }
 
     private func show(_ names: [String]) throws -> [PackageStanza] {
-        // The status is not asked for: some of the names may not exist.
-        let output = try HostCommand(
-            "apt-cache", ["-c", apt.configuration.path, "show", "--no-all-versions"] + names,
-            environment: ["LC_ALL": "C"]
-        ).run()
-        return PackageStanza.parse(output.text)
+        PackageStanza.parse(
+            try apt.query("apt-cache", ["show", "--no-all-versions"] + names, mayFail: true))
     }
 
     private func archive(of package: PackageVersion, in archives: URL) throws -> URL? {

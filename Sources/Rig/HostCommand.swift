@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CShim
 import Foundation
 
 /// One program run on this machine: its output captured, its time limited, its failure typed.
@@ -67,17 +68,13 @@ public struct HostCommand: Sendable {
                 tried: "run \(program)", happened: "there is no such program on this machine",
                 remedy: "install the package that holds \(program)")
         }
-        let process = Process()
-        process.executableURL = executable
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        if let directory { process.currentDirectoryURL = directory }
+        let input = try input.map { try FileHandle(forReadingFrom: $0) } ?? FileHandle.nullDevice
         let captured = try output.map { try Self.create($0) } ?? Self.temporary()
         let errors = try Self.temporary()
-        process.standardOutput = captured
-        process.standardError = errors
-        process.standardInput = try input.map { try FileHandle(forReadingFrom: $0) } ?? FileHandle.nullDevice
-        let status = try wait(for: process, executable: executable)
+        let streams = [input, captured, errors].map(\.fileDescriptor)
+        let status = try withExtendedLifetime((input, captured, errors)) {
+            try wait(for: start(executable, streams: streams))
+        }
         return Output(
             status: status, standardOutput: output == nil ? try Self.contents(captured) : Data(),
             standardError: try Self.contents(errors))
@@ -97,26 +94,60 @@ public struct HostCommand: Sendable {
         return result
     }
 
-    private func wait(for process: Process, executable: URL) throws -> Int32 {
-        let ended = DispatchSemaphore(value: 0)
-        process.terminationHandler = { _ in ended.signal() }
-        do {
-            try process.run()
-        } catch {
+    /// Starts the program with `streams` as its standard input, output and error. Not by Foundation's `Process`: that
+    /// one waits for every process which the program leaves behind, too.
+    private func start(_ executable: URL, streams: [Int32]) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        for (number, stream) in streams.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, stream, Int32(number))
+        }
+        // A rig that takes Ctrl-C as an event blocks the signal; what it runs shall still end by it.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+
+        let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        // A folder to start in is a GNU extension of posix_spawn that Swift does not see; env has it too.
+        let command = (directory.map { ["/usr/bin/env", "-C", $0.path] } ?? []) + [executable.path] + arguments
+        var words = command.map { strdup($0) } + [nil]
+        var settings = variables.map { strdup("\($0)=\($1)") } + [nil]
+        defer { (words + settings).forEach { free($0) } }
+        var pid: pid_t = 0
+        let error = posix_spawn(&pid, command[0], &actions, &attributes, &words, &settings)
+        guard error == 0 else {
             throw RigError(
-                tried: "run `\(line)`", happened: "\(executable.path) did not start: \(error)",
+                tried: "run `\(line)`",
+                happened: "\(executable.path) did not start: \(String(cString: strerror(error)))",
                 remedy: "check that the file is a program for this machine")
         }
-        if ended.wait(timeout: .now() + Progress.seconds(timeLimit)) == .timedOut {
-            kill(process.processIdentifier, SIGKILL)
-            ended.wait()
+        return pid
+    }
+
+    private func wait(for pid: pid_t) throws -> Int32 {
+        let ended = DispatchSemaphore(value: 0)
+        Thread {
+            // Not reaped here: until it is, the pid is nobody else's, and safe to kill.
+            var information = siginfo_t()
+            while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0 && errno == EINTR {}
+            ended.signal()
+        }.start()
+        let late = ended.wait(timeout: .now() + Progress.seconds(timeLimit)) == .timedOut
+        if late { kill(pid, SIGKILL) }
+        var raw: Int32 = 0
+        while waitpid(pid, &raw, 0) < 0 && errno == EINTR {}
+        guard !late else {
             throw RigError(
                 tried: "run `\(line)`",
                 happened: "it had not ended after \(Progress.fixed(Progress.seconds(timeLimit))) s and was killed",
                 remedy: "find out what it waits for, or give it more time")
         }
-        return process.terminationReason == .uncaughtSignal
-            ? 128 + process.terminationStatus : process.terminationStatus
+        return cs_wifexited(raw) ? cs_wexitstatus(raw) : 128 + cs_wtermsig(raw)
     }
 
     private static func create(_ url: URL) throws -> FileHandle {

@@ -97,8 +97,8 @@ struct KernelTree {
         return line?.components(separatedBy: "$(CROSS_COMPILE)").last.map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
-    /// kbuild says of every out-of-tree build without the kernel's own vmlinux that it skips its type information:
-    /// that is no word on the module.
+    /// The compiler's and modpost's warnings. kbuild's own, that this compiler is another patch level of the one which
+    /// built the kernel, is no word on the module.
     static func warnings(in output: String) -> [String] {
         output.split(separator: "\n").map(String.init).filter { line in
             line.lowercased().contains("warning") && !line.contains("the compiler differs from the one")

@@ -4,7 +4,9 @@
  *
  * Map 0, "doorbell": the register page (BAR0), uncached.
  * Map 1, "memory": the shared memory (BAR2), cached, Normal write-back. uio's
- * own mmap would map it uncached.
+ * own mmap would map it uncached. On x86 the kernel weakens that, silently, to
+ * UC- where an MTRR calls the range uncachable, as PC firmware does for BARs
+ * below 4 GiB: slower and right. A BAR above 4 GiB is mapped write-back.
  *
  * A 4-byte read() waits for the peer's doorbell, one MSI-X vector. An interrupt
  * masks itself, so that a peer that rings without end costs one interrupt for
