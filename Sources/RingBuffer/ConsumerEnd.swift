@@ -170,7 +170,7 @@ public struct ConsumerHold: ~Copyable {
 
     /// Asks to be woken when a byte arrives.
     /// - Returns: true when there still is none, so that the caller may sleep (with a bound).
-    public mutating func requestWake() throws(RingError) -> Bool {
+    @inlinable public mutating func requestWake() throws(RingError) -> Bool {
         try checkAttached()
         end.memory.consumerWake.storeRelaxed(head &+ 1)
         // Full fence: the wake index is published before the tail is read again. Pairs with the fence in
@@ -183,7 +183,7 @@ public struct ConsumerHold: ~Copyable {
     /// Ends the batch.
     /// - Parameter peerPolls: the peer declared that it polls, so neither fence nor doorbell is needed.
     /// - Returns: whether the doorbell has to be rung.
-    public consuming func finish(peerPolls: Bool) -> Bool {
+    @inlinable public consuming func finish(peerPolls: Bool) -> Bool {
         guard end.attachment.current == identity else { return false }
         let old = end.control.notified.loadRelaxed()
         if peerPolls {

@@ -164,7 +164,7 @@ public struct ProducerHold: ~Copyable {
 
     /// Asks to be woken when `wanted` bytes are free.
     /// - Returns: true when there still are fewer, so that the caller may sleep (with a bound).
-    public mutating func requestWake(free wanted: Int) throws(RingError) -> Bool {
+    @inlinable public mutating func requestWake(free wanted: Int) throws(RingError) -> Bool {
         try checkAttached()
         let clamped = UInt32(clamping: max(1, min(wanted, end.capacity)))
         end.memory.producerWake.storeRelaxed(tail &+ clamped &- end.memory.capacity)
@@ -179,7 +179,7 @@ public struct ProducerHold: ~Copyable {
     /// Ends the batch.
     /// - Parameter peerPolls: the peer declared that it polls, so neither fence nor doorbell is needed.
     /// - Returns: whether the doorbell has to be rung.
-    public consuming func finish(peerPolls: Bool) -> Bool {
+    @inlinable public consuming func finish(peerPolls: Bool) -> Bool {
         guard end.attachment.current == identity else { return false }
         let old = end.control.notified.loadRelaxed()
         if peerPolls {

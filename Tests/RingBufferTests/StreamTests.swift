@@ -29,7 +29,7 @@ import Testing
         Case(wait: "doorbell", total: 20_000_000),
         Case(wait: "doorbell", capacity: 64, total: 1_000_000),
         // Wakes without a system call: as many as can be, for the fences between index and wake index.
-        Case(wait: "spin", capacity: 2, total: 1_000_000),
+        Case(wait: "spin", capacity: 16, total: 10_000_000),
         Case(producers: 2, consumers: 2, total: 30_000_000),
         Case(capacity: 16, producers: 3, consumers: 3, total: 1_000_000),
     ]
