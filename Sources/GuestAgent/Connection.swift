@@ -51,10 +51,11 @@ struct Connection {
             var recovered: Recovery?
             var hold = try channel.producer.take(&recovered)
             while moved < channel.producer.capacity {
-                let target = try channel.producer.copyMode == .block ? hold.reserve().first : bounce
-                let room = try hold.writable()
-                if room == 0 { break }
-                let count = recv(socket, target.baseAddress, min(room, target.count), cs_msg_dontwait())
+                // One look at the peer's head decides. A second look could find room where the first found
+                // none, and receiving zero bytes reads as the end of the stream.
+                let target = try room(&hold, bounce)
+                if target.count == 0 { break }
+                let count = recv(socket, target.baseAddress, target.count, cs_msg_dontwait())
                 if count <= 0 {
                     let error = cs_errno()
                     if count < 0, error == EINTR { continue }
@@ -76,6 +77,14 @@ struct Connection {
         }
         if failure != 0 { throw .local(errno: failure) }
         return (moved, ring)
+    }
+
+    /// Where the next bytes from the socket go: in the ring itself, or a bounce buffer of no more than fits.
+    private func room(
+        _ hold: inout ProducerHold, _ bounce: UnsafeMutableRawBufferPointer
+    ) throws(RingError) -> UnsafeMutableRawBufferPointer {
+        if channel.producer.copyMode == .block { return try hold.reserve().first }
+        return UnsafeMutableRawBufferPointer(rebasing: bounce[0..<min(try hold.writable(), bounce.count)])
     }
 
     /// Ring to socket: at most one ring's capacity, and nothing beyond the peer's final index.

@@ -222,7 +222,8 @@ final class DataPath {
         }
         guard mustRing else { return }
         mustRing = false
-        if link.peerPolls { return }
+        // What a peer said in an epoch before this one does not count: a new one is rung for unconditionally.
+        if link.isUp, link.peerPolls { return }
         doorbell.ring(peerIdentifier: link.peerDoorbell())
         counters.doorbellsRung &+= 1
     }

@@ -45,7 +45,7 @@ struct StatusReport {
 
     /// Channels that are in use, or cannot be used any more.
     private var shownChannels: [Channel] {
-        dataPath.channels.filter { $0.state != .closed || $0.fault != nil }
+        dataPath.link.isUp ? dataPath.channels.filter { $0.state != .closed || $0.fault != nil } : []
     }
 
     private var counterRows: [(String, UInt64)] {

@@ -65,6 +65,8 @@ struct SysfsWorker {
         let pid: pid_t
         let packet: WorkerPacket
         let deadline: UInt64
+        /// Its answer has been given up; the process may still wait for a device's lock.
+        var isLate = false
     }
 
     static let timeLimitMicroseconds: UInt64 = 2_000_000
@@ -125,12 +127,14 @@ struct SysfsWorker {
 
     mutating func endLateJobs() {
         let now = Clock.microseconds()
-        for job in jobs where now > job.deadline {
+        for i in jobs.indices where !jobs[i].isLate && now > jobs[i].deadline {
+            let job = jobs[i]
+            // It counts until it has really ended, so that a held lock cannot gather processes without end.
+            jobs[i].isLate = true
             // It may be in an uninterruptible wait for a device's lock; then it ends when the lock is free.
             kill(job.pid, SIGKILL)
             answer(job.packet, "not read: the kernel did not answer in 2 s (a device's lock is held)")
         }
-        jobs.removeAll { now > $0.deadline }
     }
 
     func answer(_ packet: WorkerPacket, _ text: String) {
