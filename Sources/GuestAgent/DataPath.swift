@@ -64,6 +64,8 @@ final class DataPath {
     var exit = ExitCode.success
     /// When traffic was last seen, in microseconds.
     var lastTraffic: UInt64 = 0
+    /// The listener is not watched until the next heartbeat.
+    var isDeaf = false
     /// Number of the next question to the sysfs worker.
     var generation: UInt32 = 0
 
@@ -192,6 +194,7 @@ final class DataPath {
         }
         follow(link.tick())
         for number in 0..<channels.count { losePatience(number) }
+        tendClients()
     }
 
     func follow(_ event: LinkEvent) {

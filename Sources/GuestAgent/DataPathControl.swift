@@ -11,6 +11,8 @@ struct ControlClient {
     /// The number of the question to the sysfs worker that it waits for; 0 for none.
     var question: UInt32 = 0
     var wantsJSON = false
+    /// Heartbeats since it connected; it is let go when its request takes too long.
+    var age = 0
 }
 
 /// The control socket: who asks, and what they are answered.
@@ -20,7 +22,15 @@ extension DataPath {
 
     func acceptClient() {
         let socket = LocalSocket.accept(descriptors.listener)
-        guard socket >= 0 else { return }
+        guard socket >= 0 else {
+            // Out of descriptors: the listener stays ready, and would wake this thread without end. The next
+            // heartbeat listens again.
+            if cs_errno() != EAGAIN {
+                events.remove(descriptors.listener)
+                isDeaf = true
+            }
+            return
+        }
         let slot = clients.firstIndex { $0 == nil } ?? clients.count
         guard slot < Self.maximumClients, events.addInput(socket, .client, index: slot) else {
             close(socket)
@@ -121,6 +131,17 @@ extension DataPath {
         _ = send(client.socket, ControlProtocol.reply(result, following: body.count) + body)
         forgetClient(slot)
         close(client.socket)
+    }
+
+    /// Once a heartbeat: listens again, and lets programs go that connected and never asked.
+    func tendClients() {
+        if isDeaf { isDeaf = !events.addInput(descriptors.listener, .listener) }
+        for slot in clients.indices {
+            guard let client = clients[slot], client.request.count < ControlProtocol.size else { continue }
+            clients[slot]?.age += 1
+            let waited = (client.age + 1) * settings.heartbeatMilliseconds
+            if waited >= settings.connectMilliseconds { abandonClient(slot) }
+        }
     }
 
     /// Frees the slot; the socket is the caller's.

@@ -162,6 +162,7 @@ public final class Link {
         peerHeartbeat = peer.heartbeat.loadRelaxed()
         silentTicks = 0
         phase = .ready
+        reason = .peerSettingUp
         publish(.ready)
         return lookInReady()
     }

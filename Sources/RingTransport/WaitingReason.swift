@@ -20,6 +20,8 @@ public enum WaitingReason: Equatable, Sendable {
     case peerStopped
     /// The peer has not acknowledged this side's epoch yet.
     case awaitingAcknowledgement
+    /// Both sides have acknowledged each other; the peer has not set its section up yet.
+    case peerSettingUp
     /// The peer's heartbeat stood still for this many of this side's ticks.
     case silent(ticks: UInt32)
     /// The peer started again, or gave this side up.
@@ -55,6 +57,7 @@ public enum WaitingReason: Equatable, Sendable {
         case .peerStopped: return "side \(peer)'s agent has stopped; start it"
         case .awaitingAcknowledgement:
             return "side \(peer) has not acknowledged this side's epoch yet; is its agent running?"
+        case .peerSettingUp: return "side \(peer) is setting its section up"
         case .silent(let ticks):
             return "side \(peer)'s heartbeat has not moved for \(ticks) ticks; is its agent, or its guest, dead?"
         case .peerRestarted: return "side \(peer)'s agent has started again; the link is being set up anew"
