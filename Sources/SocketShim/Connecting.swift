@@ -140,6 +140,7 @@ private struct ChannelRequest {
         case ECONNREFUSED: return "no program listens for it in the peer's guest"
         case EHOSTUNREACH, ENETUNREACH: return "the peer's agent is not there"
         case ETIMEDOUT: return "the peer did not answer in time"
+        case EADDRNOTAVAIL: return "every channel is in use"
         case EACCES, EPERM: return "it is not permitted"
         default: return "the agent refused"
         }
