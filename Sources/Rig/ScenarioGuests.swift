@@ -56,8 +56,9 @@ final class ScenarioGuest {
 
 /// The guests of a running scenario and what they share.
 final class ScenarioGuests {
-    /// Two sections of 8 MiB.
-    static let regionSize = 16 << 20
+    /// Two sections of 8 MiB are used. The region is large, and sparse, so that the firmware puts it above 4 GiB:
+    /// below, x86's memory type registers make even a cached mapping uncached.
+    static let regionSize = 1 << 30
 
     let environment: RigEnvironment
     let folder: RunFolder
