@@ -33,7 +33,8 @@ apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By:
         '$2 ~ "^" codename && $3 == "main" { print "deb [" options "] " $1 " " $2 " main" }' |
     sort -u >"$state/sources.list"
 if [ ! -s "$state/sources.list" ]; then
-    echo "deb [$options] http://deb.debian.org/debian $codename main" >"$state/sources.list"
+    echo "sysroot: apt knows no Debian $codename mirror; add one to /etc/apt/sources.list and run apt-get update" >&2
+    exit 1
 fi
 
 apt_options=(
