@@ -44,7 +44,7 @@ import Testing
         ("uio:r,map=5", "map=5"), ("pci:1:2,bar=6", "bar=6"), ("uio:r,map=", "no number"), ("uio:r,map=x", "no number"),
         ("uio:r,map=-1", "no number"), ("pci:1:2,bar=+1", "no number"),
         ("file:/x,size=0", "size must be"), ("file:/x,size=4095", "size must be"), ("file:/x,size=-4096", "no number"),
-        ("file:/x,offset=1", "offset must be"), ("file:/x,offset=4097", "offset must be"),
+        ("file:/x,offset=2K", "offset must be"), ("file:/x,offset=4097", "offset must be"),
         ("file:/x,offset=99999999999999999999", "no number"), ("file:/x,colour=4096", "no option of file"),
         ("file:/x,size=4K,size=8K", "size= is given twice"), ("file:/x,offset=0,offset=0", "offset= is given twice"),
         ("devmem:0x1000", "needs size="), ("devmem:4096,size=4K", "hexadecimal"), ("devmem:0x,size=4K", "hexadecimal"),
