@@ -108,7 +108,7 @@ extension DataPath {
         if result == 0 {
             events.remove(client.socket)
             clients[slot] = nil
-            let reply = ControlProtocol.reply(0)
+            let reply = ControlProtocol.reply(0, channel: UInt32(number))
             if !send(client.socket, reply) || !events.addStream(client.socket, channel: number) {
                 end(number, .local(errno: EPIPE))
             }

@@ -16,6 +16,8 @@ public struct ImportReplyDecoder: Sendable {
     public init(expecting busID: BusID? = nil) { expected = busID }
 
     public var isFinished: Bool { outcome != nil }
+    /// How many bytes can be taken before more is known; a reader that asks for no more leaves what follows unread.
+    public var needed: Int { isFinished ? 0 : collector.missing }
 
     /// Takes bytes of the stream.
     /// - Returns: how many were taken; fewer than there are only when the reply is complete.

@@ -7,6 +7,8 @@ struct PartCollector: Sendable {
 
     init(_ part: USBIPPart) { self.part = part }
 
+    /// Bytes that are still to come.
+    var missing: Int { part.size - untrustedBytes.count }
     var isComplete: Bool { untrustedBytes.count == part.size }
     /// Whether the part has begun and is not complete.
     var isPartial: Bool { !untrustedBytes.isEmpty && !isComplete }

@@ -13,6 +13,8 @@ public struct RequestDecoder: Sendable {
     public init() {}
 
     public var isFinished: Bool { request != nil }
+    /// How many bytes can be taken before more is known; a reader that asks for no more leaves what follows unread.
+    public var needed: Int { isFinished ? 0 : collector.missing }
 
     /// Takes bytes of the stream.
     /// - Returns: how many were taken; fewer than there are only when the request is complete.
