@@ -63,7 +63,7 @@ public struct GuestImage {
             fileSizes: manifest.entries.map(\.size), compressedSize: try size(request.output),
             kernel: try KernelFootprint(kernel: tree.kernel, architecture: request.architecture))
         return BuiltImage(
-            url: request.output, kernel: tree.kernel, kernelRelease: tree.release,
+            url: request.output, kernel: tree.kernel, kernelRelease: tree.release, kernelPackage: tree.image,
             compressedSize: estimate.compressedSize, unpackedSize: estimate.unpackedSize,
             memoryNeeded: estimate.memoryNeeded, manifest: manifest)
     }

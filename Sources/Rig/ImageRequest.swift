@@ -132,6 +132,8 @@ public struct BuiltImage: Sendable {
     public let kernel: URL
     /// Debian's name of the kernel's version, as `uname -r` says it.
     public let kernelRelease: String
+    /// What holds the kernel, and its checksum.
+    let kernelPackage: DebianPackage
     public let compressedSize: Int
     /// What the files take once unpacked, in whole pages.
     public let unpackedSize: Int

@@ -106,6 +106,10 @@ enum HostQuery: String, Sendable, CaseIterable {
     case holders
     /// `packaged GUEST PATH`: the sha256 of a file of the guest's image as it lies in its Debian package.
     case packaged
+    /// `kernel GUEST`: the md5 of the file that the guest's QEMU has booted, as its command line in /proc names it.
+    case kernel
+    /// `packaged-kernel GUEST`: md5 and version of the kernel's Debian package, as JSON.
+    case packagedKernel = "packaged-kernel"
     /// `memory-needed GUEST`: MiB with which the guest's image unpacks.
     case memoryNeeded = "memory-needed"
     /// `memory-given GUEST`: MiB of the guest's last boot.

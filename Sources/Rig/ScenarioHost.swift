@@ -11,6 +11,8 @@ extension ScenarioRunner {
         case .holders:
             return try holders(of: folder.stick(arguments[0])).sorted().joined(separator: " ")
         case .packaged: return try packaged(arguments[1], in: guest(arguments[0]))
+        case .kernel: return try runningKernel(of: guest(arguments[0]))
+        case .packagedKernel: return try packagedKernel(of: guest(arguments[0]).image)
         case .memoryNeeded: return "\(try guest(arguments[0]).image.memoryNeeded >> 20)"
         case .memoryGiven: return "\(try guest(arguments[0]).machine.settings.memory >> 20)"
         }
@@ -33,6 +35,33 @@ extension ScenarioRunner {
                 remedy: "correct the path in the scenario")
         }
         return sum
+    }
+
+    /// The md5 of the kernel that a running QEMU was told to boot: what the kernel of this machine says of it, not what
+    /// the rig meant.
+    private func runningKernel(of guest: ScenarioGuest) throws -> String {
+        let words = try guest.machine.identity.map { identity in
+            try Data(contentsOf: URL(fileURLWithPath: "/proc/\(identity.pid)/cmdline"))
+                .split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        }
+        guard let words, let option = words.firstIndex(of: "-kernel"), option + 1 < words.count else {
+            throw RigError(
+                tried: "find the kernel of \(guest.name)", happened: "no QEMU runs with one",
+                remedy: "`boot \(guest.name)` before")
+        }
+        return try Checksum.of([URL(fileURLWithPath: words[option + 1])], program: "md5sum")[0]
+    }
+
+    /// What the package's own list of checksums says of the kernel.
+    private func packagedKernel(of image: BuiltImage) throws -> String {
+        let name = "boot/vmlinuz-\(image.kernelRelease)"
+        guard let sum = try image.kernelPackage.checksums()[name] else {
+            throw RigError(
+                tried: "find the checksum of \(name)", happened: "\(image.kernelPackage.label) has none",
+                remedy: "remove the cache and try again")
+        }
+        let facts = ["md5": sum, "version": image.kernelPackage.package.version]
+        return String(decoding: try JSONSerialization.data(withJSONObject: facts), as: UTF8.self)
     }
 
     /// Who has `file` open, by /proc/PID/fd.

@@ -155,10 +155,9 @@ import Testing
         let guests = try Guests(setting)
         try guests.startAndWait(.a)
         try FileManager.default.createDirectory(atPath: guests.folder.path + "/c", withIntermediateDirectories: true)
-        var words = guests.arguments(.a, ["--runtime-dir=\(guests.folder.path)/c"])
+        var words = guests.arguments(.a, ["--runtime-dir=\(guests.folder.path)/c", "--doorbell=none"])
         let places = [4, 6].map { words[$0] }
         (words[4], words[6]) = (places[1], places[0])
-        words[8] = "none"
         let second = try Program(setting.build.path, words)
         try #require(second.prints("channels of"), "\(second.text)")
         let status = try guests.status(.a) { ($0["waiting"] as? String)?.contains("side a's") == true }

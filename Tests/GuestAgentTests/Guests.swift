@@ -15,6 +15,7 @@ struct Setting: Sendable, CustomTestStringConvertible {
     var testDescription: String { "\(build) build, \(doorbells ? "eventfds" : "no doorbell")" }
 
     static let all = Build.all.flatMap { build in [false, true].map { Setting(build: build, doorbells: $0) } }
+    static let withDoorbells = all.filter(\.doorbells)
 }
 
 /// Two guests on this machine: two agents on the two halves of one file.
@@ -33,7 +34,7 @@ final class Guests {
     let setting: Setting
     let folder: ScratchFolder
     /// The eventfds that wake a and b.
-    private let bells: [Int32]
+    let bells: [Int32]
     private var agents: [Program?] = [nil, nil]
 
     init(_ setting: Setting) throws {
@@ -56,38 +57,48 @@ final class Guests {
     func runtime(_ side: Side) -> String { "\(folder.path)/\(side.name)" }
     func agent(_ side: Side) throws -> Program { try #require(agents[side.rawValue]) }
 
-    /// The words that start an agent; a heartbeat of 50 ms, and a second of silence is the end.
+    /// The words that start an agent; a heartbeat of 50 ms, and a second of silence is the end. What `more` sets
+    /// with `=` replaces this test's standard.
     func arguments(_ side: Side, _ more: [String] = []) -> [String] {
         let geometry = Self.geometry
         let first = Program.firstDescriptor
         return [
             "agent", "--side", side.name, "--section-a", "file:\(file),size=\(Self.sectionSize)", "--section-b",
-            "file:\(file),offset=\(Self.sectionSize),size=\(Self.sectionSize)", "--doorbell",
-            setting.doorbells ? "eventfd:\(first),\(first + 1)" : "none", "--heartbeat-ms=50", "--heartbeat-misses=20",
-            "--connect-timeout-ms=2000",
+            "file:\(file),offset=\(Self.sectionSize),size=\(Self.sectionSize)",
+            "--heartbeat-ms=50", "--heartbeat-misses=20",
         ]
-            + (more.contains { $0.hasPrefix("--channels") } ? [] : ["--channels=\(geometry.channels)"])
-            + (more.contains { $0.hasPrefix("--ring-size") } ? [] : ["--ring-size=\(geometry.ringCapacity)"])
-            + (more.contains { $0.hasPrefix("--runtime-dir") } ? [] : ["--runtime-dir=\(runtime(side))"]) + more
+            + [
+                "--doorbell=\(setting.doorbells ? "eventfd:\(first),\(first + 1)" : "none")",
+                "--connect-timeout-ms=2000", "--channels=\(geometry.channels)", "--ring-size=\(geometry.ringCapacity)",
+                "--runtime-dir=\(runtime(side))",
+            ].filter { standard in !more.contains { $0.hasPrefix(standard.prefix { $0 != "=" }) } } + more
     }
 
     /// Another agent than the two.
-    func extraAgent(_ side: Side, _ more: [String]) throws -> Program {
+    /// - Parameters:
+    ///   - through: a program, with its arguments, that becomes the agent.
+    ///   - descriptors: what that inherits besides the doorbell.
+    func extraAgent(
+        _ side: Side, _ more: [String], through: [String] = [], descriptors: [Int32] = []
+    ) throws -> Program {
         let order = setting.doorbells ? [bells[side.rawValue], bells[side.other.rawValue]] : []
-        return try Program(setting.build.path, arguments(side, more), descriptors: order)
+        let words = through + [setting.build.path] + arguments(side, more)
+        return try Program(words[0], Array(words[1...]), descriptors: order + descriptors)
     }
 
     /// Starts an agent and does not wait for anything.
     @discardableResult
-    func start(_ side: Side, _ more: [String] = []) throws -> Program {
-        let program = try extraAgent(side, more)
+    func start(
+        _ side: Side, _ more: [String] = [], through: [String] = [], descriptors: [Int32] = []
+    ) throws -> Program {
+        let program = try extraAgent(side, more, through: through, descriptors: descriptors)
         agents[side.rawValue] = program
         return program
     }
 
     /// Starts an agent and waits until its control socket answers.
-    func startAndWait(_ side: Side, _ more: [String] = []) throws {
-        let program = try start(side, more)
+    func startAndWait(_ side: Side, _ more: [String] = [], through: [String] = []) throws {
+        let program = try start(side, more, through: through)
         try #require(program.prints("channels of"), "\(program.text)")
     }
 
@@ -100,6 +111,13 @@ final class Guests {
     func waitForLink(_ side: Side, after mark: Int = 0) throws {
         let program = try agent(side)
         try #require(program.prints("link up", after: mark, seconds: Self.patience), "\(program.text)")
+    }
+
+    /// Heartbeats that a side has published: time as its agent counts it.
+    func heartbeats(_ side: Side) throws -> UInt64 {
+        let memory = try Mapping(path: file, size: 2 * Self.sectionSize, writable: false)
+        let word = memory.base + side.rawValue * Self.sectionSize + SectionLayout.headerHeartbeat
+        return withExtendedLifetime(memory) { SharedWord64(word).loadAcquire() }
     }
 
     /// What `ringway status --json` says.

@@ -52,7 +52,11 @@ import Testing
     @Test func anImageIsRefusedWithTheMemoryThatItNeeds() throws {
         let image = BuiltImage(
             url: URL(fileURLWithPath: "/tmp/fat.img"), kernel: URL(fileURLWithPath: "/boot/vmlinuz"),
-            kernelRelease: "6.1.0-1-amd64", compressedSize: 5 << 20, unpackedSize: 97 << 20,
+            kernelRelease: "6.1.0-1-amd64",
+            kernelPackage: DebianPackage(
+                package: PackageVersion(name: "linux-image-6.1.0-1-amd64", version: "6.1.1-1"),
+                files: URL(fileURLWithPath: "/tmp/files"), control: URL(fileURLWithPath: "/tmp/control")),
+            compressedSize: 5 << 20, unpackedSize: 97 << 20,
             memoryNeeded: 256 << 20, manifest: ImageManifest(entries: []))
         try image.require(memory: 256 << 20)
         let error = #expect(throws: RigError.self) { try image.require(memory: 255 << 20) }

@@ -133,6 +133,8 @@ import Testing
         ),
         ("step S\n host$ reboot", 9, .unknownName("reboot", kind: "host command")),
         ("step S\n host$ sha256 floppy", 9, .unknownName("floppy", kind: "stick")),
+        ("step S\n host$ packaged-kernel floppy", 9, .unknownName("floppy", kind: "guest")),
+        ("step S\n host$ kernel", 9, .missing("1 name(s)", in: "kernel")),
         ("step S\n host$ packaged exporter", 9, .missing("2 name(s)", in: "packaged")),
         ("step S\n says x", 9, .outcomeWithoutCommand("says")),
         ("step S\n kill exporter\n fails", 10, .outcomeWithoutCommand("fails")),

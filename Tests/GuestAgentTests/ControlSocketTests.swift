@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+@testable import GuestAgent
+
+/// Programs that connect to `agent.sock` and do not ask, and more of them than the agent has room for.
+@Suite(.serialized) struct ControlSocketTests {
+    /// After ten heartbeats.
+    private static let shortTimeout = "--connect-timeout-ms=500"
+    private static let heartbeatsToTimeout: UInt64 = 10
+
+    /// An agent that has no descriptor left neither spins nor stays deaf.
+    @Test(arguments: Setting.all)
+    func outOfDescriptors(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        let limit = 32
+        try guests.startAndWait(.a, [Self.shortTimeout], through: ["/usr/bin/prlimit", "--nofile=\(limit):\(limit)"])
+        // No more than the listener's backlog holds. They never ask: as many as there are descriptors are accepted,
+        // and when their time is up they make room for the next.
+        let crowd = try (0..<2 * limit - 4).map { _ in try Stream(connectedTo: guests.runtime(.a) + "/agent.sock") }
+        for (number, client) in crowd.enumerated() {
+            try #require(client.isClosed(seconds: Guests.patience), "client \(number) was never accepted")
+        }
+        let counters = try #require(try guests.status(.a)["counters"] as? [String: Int])
+        let wakeUps = try #require(counters["wake-ups"])
+        let heartbeats = Int(try guests.heartbeats(.a))
+        // The second lot had to wait for the first to go, all of it without a descriptor to accept with.
+        #expect(heartbeats >= 2 * Int(Self.heartbeatsToTimeout))
+        // An agent that polls looks twice in a heartbeat and a half; a client costs a few wake-ups.
+        #expect(wakeUps < 10 * heartbeats + 10 * crowd.count, "in \(heartbeats) heartbeats")
+    }
+
+    /// Who does not ask in time is let go, and not before; who has a connection keeps it.
+    @Test(arguments: Setting.all)
+    func requestsThatDoNotCome(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        for side in Guests.Side.allCases { try guests.start(side, [Self.shortTimeout]) }
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
+        let (client, service) = try guests.pair(from: .a, port: 12)
+        let request = ControlProtocol.request(.init(operation: .status, port: 0, flags: 0))
+        let before = try guests.heartbeats(.a)
+        let silent = try [0, 1, request.count / 2, request.count - 1].map { count in
+            let stream = try Stream(connectedTo: guests.runtime(.a) + "/agent.sock")
+            try stream.write(Array(request[..<count]))
+            return stream
+        }
+        for stream in silent {
+            #expect(try stream.readToEnd().isEmpty)
+            #expect(try guests.heartbeats(.a) >= before + Self.heartbeatsToTimeout)
+        }
+        try client.write([1, 2])
+        #expect(try service.read(2) == [1, 2])
+        try service.write([3])
+        #expect(try client.read(1) == [3])
+    }
+}
