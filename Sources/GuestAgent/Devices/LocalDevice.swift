@@ -21,8 +21,9 @@ struct LocalDevice {
         record.path.parts(between: "/").contains { $0.rest(after: "vhci_hcd") != nil }
     }
 
+    /// - Parameter named: whether to read the device's own names and serial number. Only those wait for its lock.
     /// - Returns: nil when there is no such device (any more).
-    static func read(_ busID: BusID, _ tree: SysfsTree = SysfsTree()) -> LocalDevice? {
+    static func read(_ busID: BusID, _ tree: SysfsTree = SysfsTree(), named: Bool = true) -> LocalDevice? {
         let name = busID.text
         guard let busnum = tree.number(name, "busnum"), let devnum = tree.number(name, "devnum"),
             let vendor = tree.number(name, "idVendor", radix: 16),
@@ -32,27 +33,34 @@ struct LocalDevice {
             UInt8(truncatingIfNeeded: tree.number(name, attribute, radix: radix) ?? 0)
         }
         let place = FileSystem.absolute(compose("\(tree.devices)/\(name)")) ?? name
-        let configuration = byte("bConfigurationValue", radix: 10)
-        let count = byte("bNumInterfaces", radix: 10)
+        // Not from bConfigurationValue and bNumInterfaces, which wait for the device's lock.
+        let interfaces = interfaceNames(of: name, tree)
+        let configuration = interfaces.first.flatMap { $0.cut(at: ":")?.behind.head(before: ".") } ?? "0"
         let record = DeviceRecord(
             path: place, busID: busID, busnum: busnum, devnum: devnum,
             speed: tree.attribute(name, "speed").flatMap { USBSpeed(sysfs: $0) } ?? .unknown,
             vendor: UInt16(truncatingIfNeeded: vendor), product: UInt16(truncatingIfNeeded: product),
             release: UInt16(truncatingIfNeeded: tree.number(name, "bcdDevice", radix: 16) ?? 0),
             deviceClass: byte("bDeviceClass"), deviceSubClass: byte("bDeviceSubClass"),
-            deviceProtocol: byte("bDeviceProtocol"), configurationValue: configuration,
-            configurations: byte("bNumConfigurations", radix: 10), interfaces: count)
+            deviceProtocol: byte("bDeviceProtocol"),
+            configurationValue: UInt8(truncatingIfNeeded: unsigned(configuration) ?? 0),
+            configurations: byte("bNumConfigurations", radix: 10),
+            interfaces: UInt8(truncatingIfNeeded: interfaces.count))
         return LocalDevice(
-            record: record, interfaces: (0..<count).map { interface($0, of: name, configuration, tree) },
-            manufacturer: tree.attribute(name, "manufacturer") ?? "", product: tree.attribute(name, "product") ?? "",
-            serial: tree.attribute(name, "serial") ?? "",
+            record: record, interfaces: interfaces.map { interface($0, tree) },
+            manufacturer: named ? tree.attribute(name, "manufacturer") ?? "" : "",
+            product: named ? tree.attribute(name, "product") ?? "" : "",
+            serial: named ? tree.attribute(name, "serial") ?? "" : "",
             driver: SysfsTree.linkName(tree.path(name, "driver")))
     }
 
-    private static func interface(
-        _ number: UInt8, of device: String, _ configuration: UInt8, _ tree: SysfsTree
-    ) -> InterfaceRecord {
-        let name = compose("\(device):\(UInt32(configuration)).\(UInt32(number))")
+    /// Names of a device's interfaces, such as `1-1:1.0`, in order; none while it is not configured.
+    static func interfaceNames(of device: String, _ tree: SysfsTree) -> [String] {
+        let names = (FileSystem.list(compose("\(tree.devices)/\(device)")) ?? [])
+        return names.filter { $0.rest(after: device + ":") != nil }.sorted { $0.precedes($1) }
+    }
+
+    private static func interface(_ name: String, _ tree: SysfsTree) -> InterfaceRecord {
         func byte(_ attribute: String) -> UInt8 {
             UInt8(truncatingIfNeeded: tree.number(name, attribute, radix: 16) ?? 0)
         }
@@ -67,9 +75,11 @@ struct LocalDevice {
         return names.sorted { $0.text.precedes($1.text) }
     }
 
-    /// Every device, without the root hubs.
-    static func all(_ tree: SysfsTree = SysfsTree()) -> [LocalDevice] {
-        busIDs(tree).compactMap { read($0, tree) }
+    /// Every device that could be exported from here: without root hubs, and without those that are imported, whose
+    /// locks may be held for as long as their peer likes.
+    static func own(_ tree: SysfsTree = SysfsTree()) -> [LocalDevice] {
+        busIDs(tree).filter { busID in read(busID, tree, named: false).map { !$0.isImported } ?? false }
+            .compactMap { read($0, tree) }
     }
 
     /// What the wire's device list says of it.
