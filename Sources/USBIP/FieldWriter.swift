@@ -22,9 +22,15 @@ struct FieldWriter {
 
     mutating func put(_ more: [UInt8]) { bytes += more }
 
+    /// Puts zero bytes until there are `count` bytes in all.
+    mutating func pad(to count: Int) {
+        while bytes.count < count { bytes.append(0) }
+    }
+
     /// Puts text and then NULs, `size` bytes together. The text must be shorter than that.
     mutating func put(_ text: [UInt8], filledTo size: Int) {
+        let end = bytes.count + size
         bytes += text
-        for _ in text.count..<size { bytes.append(0) }
+        pad(to: end)
     }
 }

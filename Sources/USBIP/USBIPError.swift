@@ -27,6 +27,22 @@ public enum USBIPError: Error, Equatable, Sendable {
     case tooManyDevices(UInt32)
     /// More than `USBIPProtocol.interfaceLimit`.
     case tooManyInterfaces(UInt8)
+    /// A command number that no PDU has.
+    case unknownCommand(UInt32)
+    /// A known PDU, but one of the other stream.
+    case unexpectedCommand(PDUCommand)
+    /// Neither USBIP_DIR_OUT nor USBIP_DIR_IN.
+    case badDirection(UInt32)
+    /// Above `PDUHeader.endpointLimit`.
+    case badEndpoint(UInt32)
+    /// The bytes of a transfer are negative or above `limit`.
+    case badLength(Int32, limit: Int)
+    /// The packets of an isochronous transfer are negative, or above or not `limit`.
+    case badPacketCount(Int32, limit: Int)
+    /// The stream ended inside a PDU's body, of which so many bytes are missing.
+    case endedInBody(missing: Int)
+    /// A fault of the caller: a body's length was told when none was asked for, was none, or was never told.
+    case outOfTurn
 
     /// What was expected and what came; printable ASCII, whatever the peer sent.
     public var sentence: String {
@@ -57,6 +73,28 @@ public enum USBIPError: Error, Equatable, Sendable {
             say("at most ", decimal(USBIPProtocol.deviceLimit), " devices may come, but ", decimal(count), " do")
         case .tooManyInterfaces(let count):
             say("at most ", decimal(USBIPProtocol.interfaceLimit), " interfaces may come, but ", decimal(count), " do")
+        default: pduSentence
+        }
+    }
+
+    /// The same for the URB phase.
+    private var pduSentence: String {
+        switch self {
+        case .unknownCommand(let number):
+            say("a command from 1 to 4 was expected, but ", decimal(number), " came")
+        case .unexpectedCommand(let command):
+            say("a PDU of the other direction was expected, but ", command.name, " came")
+        case .badDirection(let number):
+            say("a direction must be 0 (out) or 1 (in), but ", decimal(number), " came")
+        case .badEndpoint(let number):
+            say("an endpoint is at most ", decimal(PDUHeader.endpointLimit), ", but ", decimal(number), " came")
+        case .badLength(let length, let limit):
+            say("a transfer of 0 to ", decimal(limit), " bytes was expected, but ", decimal(Int(length)), " came")
+        case .badPacketCount(let count, let limit):
+            say("at most ", decimal(limit), " isochronous packets were expected, but ", decimal(Int(count)), " came")
+        case .endedInBody(let missing):
+            say("the stream ended inside a PDU, and ", decimal(missing), " bytes of its body are missing")
+        default: "the length of a PDU's body must be told once, behind its header, and be possible"
         }
     }
 }

@@ -8,6 +8,8 @@ public enum USBIPPart: Equatable, Sendable {
     case busID
     case deviceRecord
     case interfaceRecord
+    case pduHeader
+    case isoPacketDescriptor
 
     /// Bytes on the wire.
     public var size: Int {
@@ -17,6 +19,8 @@ public enum USBIPPart: Equatable, Sendable {
         case .busID: BusID.size
         case .deviceRecord: DeviceRecord.size
         case .interfaceRecord: InterfaceRecord.size
+        case .pduHeader: PDUHeader.size
+        case .isoPacketDescriptor: IsoPacketDescriptor.size
         }
     }
 
@@ -28,6 +32,8 @@ public enum USBIPPart: Equatable, Sendable {
         case .busID: "a bus id"
         case .deviceRecord: "a device record"
         case .interfaceRecord: "an interface record"
+        case .pduHeader: "a PDU's header"
+        case .isoPacketDescriptor: "an isochronous packet descriptor"
         }
     }
 }
