@@ -15,6 +15,8 @@ enum ControlProtocol {
     enum Operation: UInt16 {
         case connect = 1
         case status = 2
+        /// How the peer answers on a channel, whose number stands in place of the port.
+        case progress = 3
     }
 
     struct Request: Equatable {

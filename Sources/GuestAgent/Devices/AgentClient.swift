@@ -47,6 +47,24 @@ struct AgentClient {
         }
     }
 
+    /// Asks the data path; its answer is a text.
+    func askAgent(_ operation: ControlProtocol.Operation, port: UInt16 = 0) throws(Diagnostic) -> [UInt8] {
+        let tried = "asking the agent"
+        let socket = try open(runtimeDirectory + "/agent.sock", tried)
+        defer { close(socket) }
+        let stream = StreamIO(socket, milliseconds: 5000)
+        do throws(StreamFailure) {
+            try stream.send(ControlProtocol.request(.init(operation: operation, port: port, flags: 0)))
+            let bytes = try stream.receiveAll(atMost: 1 << 20)
+            guard let reply = ControlProtocol.parseReply(bytes), reply.result == 0,
+                bytes.count == ControlProtocol.size + reply.length
+            else { throw .closed }
+            return Array(bytes[ControlProtocol.size...])
+        } catch {
+            throw Diagnostic(.unavailable, "\(tried): \(error.sentence); look at its log")
+        }
+    }
+
     /// Asks the device manager; its answer is an exit code and a text.
     func ask(_ request: String, milliseconds: Int = 30_000) throws(Diagnostic) -> (code: ExitCode, text: String) {
         let tried = compose("asking the agent to \(request)")

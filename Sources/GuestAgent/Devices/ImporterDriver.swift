@@ -73,6 +73,10 @@ struct ImporterDriver {
         // The hub is chosen by speed; super-speed-plus is refused by the kernel, which carries it as super.
         let speed = record.speed.clamped
         let tried: Message = "attaching \(record.busID.text)"
+        guard speed != .unknown else {
+            throw Diagnostic(
+                .badProtocol, "\(tried.text): the peer does not say how fast it is; unplug it there and plug it in again")
+        }
         for port in freePorts(speed) {
             let line = compose("\(port.number) \(socket) \(record.devid) \(speed.rawValue)")
             let error = SysfsTree.write(directory + "/attach", line)
