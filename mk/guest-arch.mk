@@ -106,14 +106,14 @@ $(OBJ)/SocketShim-%.o: Sources/SocketShim/raw/%.c $(SHIM_HEADERS) $(OBJ)/setting
 # A static PIE: the agent reads what a hostile peer writes, so its addresses should not be known.
 AGENT_OBJECTS := $(OBJ)/main.o $(OBJ)/GuestAgent.o $(OBJ)/RingTransport.o $(OBJ)/RingBuffer.o $(OBJ)/USBIP.o \
     $(CSHIM) $(SUPPORT)
-$(OUT)/ringway: $(AGENT_OBJECTS)
+$(OUT)/ringway: $(AGENT_OBJECTS) $(OBJ)/settings
 	$(call say,ringway)
 	@$(LINK) -static-pie $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(AGENT_OBJECTS) $(UNICODE) \
 	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@.unstripped
 	@$(OBJCOPY) --strip-all $@.unstripped $@
 
 # Linked against nothing: what it calls is found in whatever libc the process has, glibc or musl.
-$(OUT)/libringway-preload.so: $(OBJ)/SocketShim.o $(SHIM_C) Sources/SocketShim/exports.map
+$(OUT)/libringway-preload.so: $(OBJ)/SocketShim.o $(SHIM_C) Sources/SocketShim/exports.map $(OBJ)/settings
 	$(call say,libringway-preload.so)
 	@$(LINK) -shared -Wl,-soname,libringway-preload.so -Wl,--version-script=Sources/SocketShim/exports.map \
 	    $(OBJ)/SocketShim.o $(SHIM_C) -o $@.unstripped

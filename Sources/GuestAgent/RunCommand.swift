@@ -9,6 +9,7 @@ struct RunCommand {
     var ports: [String] = []
     var program: [String] = []
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> RunCommand {
         var command = RunCommand()
         var i = 0
@@ -49,6 +50,7 @@ struct RunCommand {
     }
 
     /// Does not return when the program could be executed.
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
         let library = try findLibrary()
         let path = try findProgram()

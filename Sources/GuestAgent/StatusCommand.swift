@@ -7,6 +7,7 @@ struct StatusCommand {
     var runtimeDirectory = "/run/ringway"
     var json = false
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> StatusCommand {
         var command = StatusCommand()
         var i = 0
@@ -28,6 +29,7 @@ struct StatusCommand {
         return command
     }
 
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
         let path = runtimeDirectory + "/agent.sock"
         let socket = LocalSocket.connect(path)

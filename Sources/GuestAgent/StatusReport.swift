@@ -14,6 +14,7 @@ struct StatusReport {
         self.kernel = kernel
     }
 
+    @inline(never)
     func text(json: Bool) -> String { json ? jsonText() : plainText() }
 
     private var linkState: String {
@@ -60,6 +61,7 @@ struct StatusReport {
         ]
     }
 
+    @inline(never)
     private func plainText() -> String {
         let link = dataPath.link
         var lines = Lines()
@@ -87,6 +89,7 @@ struct StatusReport {
         return line
     }
 
+    @inline(never)
     private func jsonText() -> String {
         let link = dataPath.link
         var writer = JSONWriter()
@@ -120,6 +123,7 @@ struct StatusReport {
         return writer.text + "\n"
     }
 
+    @inline(never)
     private func write(_ channel: Channel, _ writer: inout JSONWriter) {
         writer.beginObject()
         writer.field("number", UInt64(channel.number))

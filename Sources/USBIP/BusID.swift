@@ -11,32 +11,42 @@ public struct BusID: Equatable, Hashable, Sendable {
 
     private let bytes: [UInt8]
 
+    @inline(never)
+    public static func == (left: BusID, right: BusID) -> Bool { left.bytes == right.bytes }
+
     /// Nil when the text is no bus id.
+    @inline(never)
     public init?(_ text: String) { self.init(validating: Array(text.utf8)[...]) }
 
     /// From a field of exactly 32 bytes. The text ends at its first NUL, which must be there; what is behind the
     /// NUL is not looked at, for the stock tools do not clear it. Nil when the text is no bus id.
+    @inline(never)
     public init?(wire untrustedField: [UInt8]) {
         guard untrustedField.count == BusID.size else { return nil }
         guard let end = untrustedField.firstIndex(of: 0) else { return nil }
         self.init(validating: untrustedField[..<end])
     }
 
+    @inline(never)
     private init?(validating untrustedText: ArraySlice<UInt8>) {
         guard untrustedText.count < BusID.size, BusID.isValid(untrustedText) else { return nil }
         bytes = Array(untrustedText)
     }
 
     /// The text, ASCII.
-    public var text: String { String(decoding: bytes, as: UTF8.self) }
+    public var text: String {
+        @inline(never) get { String(decoding: bytes, as: UTF8.self) }
+    }
 
     /// The 32 bytes of the field, filled up with NUL.
+    @inline(never)
     public func encode() -> [UInt8] {
         var writer = FieldWriter()
         writer.put(bytes, filledTo: BusID.size)
         return writer.bytes
     }
 
+    @inline(never)
     private static func isValid(_ text: ArraySlice<UInt8>) -> Bool {
         var separators = 0
         var isAtStart = true

@@ -21,6 +21,7 @@ public struct DeviceListDecoder: Sendable {
     /// - Returns: how many were taken; fewer than there are only when the list is complete.
     /// - Throws: `version`, `unknownCode`, `unexpectedCode`, `listRefused`, `tooManyDevices`, and what `DeviceRecord`
     ///   throws.
+    @inline(never)
     public mutating func feed(_ untrustedBytes: UnsafeRawBufferPointer) throws(USBIPError) -> Int {
         if let failure { throw failure }
         var position = 0
@@ -45,6 +46,7 @@ public struct DeviceListDecoder: Sendable {
         guard isFinished else { throw .ended(collector.part, got: collector.untrustedBytes.count) }
     }
 
+    @inline(never)
     private mutating func step() throws(USBIPError) {
         let untrustedBytes = collector.untrustedBytes
         switch collector.part {

@@ -34,13 +34,14 @@ public struct DeviceRecord: Equatable, Sendable {
     /// Where the device is below /sys on the exporter's side: printable ASCII of at most 255 bytes. Any other byte
     /// becomes `?`, so that a peer can write no escape sequence on a terminal; what is too long is cut off.
     public var path: String {
-        get { String(decoding: pathBytes, as: UTF8.self) }
+        @inline(never) get { String(decoding: pathBytes, as: UTF8.self) }
         set { pathBytes = DeviceRecord.bounded(Array(newValue.utf8)[...]) }
     }
 
     /// `busnum << 16 | devnum`: what names the device in the URB phase and in `attach` of `vhci_hcd`.
     public var devid: UInt32 { busnum << 16 | devnum }
 
+    @inline(never)
     public init(
         path: String, busID: BusID, busnum: UInt32, devnum: UInt32, speed: USBSpeed, vendor: UInt16, product: UInt16,
         release: UInt16, deviceClass: UInt8, deviceSubClass: UInt8, deviceProtocol: UInt8, configurationValue: UInt8,
@@ -64,6 +65,7 @@ public struct DeviceRecord: Equatable, Sendable {
 
     /// Reads exactly `size` bytes.
     /// - Throws: `wrongSize`, `badBusID`, `deviceNumbers`, `unknownSpeed`, `tooManyInterfaces`.
+    @inline(never)
     public init(decoding untrustedBytes: [UInt8]) throws(USBIPError) {
         var reader = try FieldReader(untrustedBytes, .deviceRecord)
         let field = reader.bytes(USBIPProtocol.pathSize)
@@ -88,6 +90,7 @@ public struct DeviceRecord: Equatable, Sendable {
     }
 
     /// The record's 312 bytes.
+    @inline(never)
     public func encode() -> [UInt8] {
         var writer = FieldWriter()
         writer.put(pathBytes, filledTo: USBIPProtocol.pathSize)
@@ -98,6 +101,7 @@ public struct DeviceRecord: Equatable, Sendable {
         return writer.bytes
     }
 
+    @inline(never)
     private static func bounded(_ path: ArraySlice<UInt8>) -> [UInt8] {
         printable(path.prefix(USBIPProtocol.pathSize - 1))
     }

@@ -22,6 +22,7 @@ public struct ImportReplyDecoder: Sendable {
     /// Takes bytes of the stream.
     /// - Returns: how many were taken; fewer than there are only when the reply is complete.
     /// - Throws: `version`, `unknownCode`, `unexpectedCode`, `otherDevice`, and what `DeviceRecord` throws.
+    @inline(never)
     public mutating func feed(_ untrustedBytes: UnsafeRawBufferPointer) throws(USBIPError) -> Int {
         if let failure { throw failure }
         var position = 0
@@ -43,6 +44,7 @@ public struct ImportReplyDecoder: Sendable {
         guard isFinished else { throw .ended(collector.part, got: collector.untrustedBytes.count) }
     }
 
+    @inline(never)
     private mutating func step() throws(USBIPError) {
         guard collector.part == .operationHeader else {
             let record = try DeviceRecord(decoding: collector.untrustedBytes)

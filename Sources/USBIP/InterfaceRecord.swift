@@ -19,6 +19,7 @@ public struct InterfaceRecord: Equatable, Sendable {
 
     /// Reads exactly `size` bytes.
     /// - Throws: `wrongSize`.
+    @inline(never)
     public init(decoding untrustedBytes: [UInt8]) throws(USBIPError) {
         var reader = try FieldReader(untrustedBytes, .interfaceRecord)
         interfaceClass = reader.number8()
@@ -27,5 +28,6 @@ public struct InterfaceRecord: Equatable, Sendable {
     }
 
     /// The record's 4 bytes.
+    @inline(never)
     public func encode() -> [UInt8] { [interfaceClass, interfaceSubClass, interfaceProtocol, 0] }
 }

@@ -12,6 +12,7 @@ public struct ListedDevice: Equatable, Sendable {
 
     /// 312 bytes and 4 for each interface. The record's count is written as the number of interfaces that follow,
     /// whatever `record.interfaces` says; what is above `USBIPProtocol.interfaceLimit` is left out.
+    @inline(never)
     public func encode() -> [UInt8] {
         let listed = interfaces.prefix(USBIPProtocol.interfaceLimit)
         var counted = record

@@ -21,6 +21,7 @@ public struct OperationHeader: Equatable, Sendable {
 
     /// Reads exactly `size` bytes.
     /// - Throws: `wrongSize`, `version`, `unknownCode`.
+    @inline(never)
     public init(decoding untrustedBytes: [UInt8]) throws(USBIPError) {
         var reader = try FieldReader(untrustedBytes, .operationHeader)
         let version = reader.number16()

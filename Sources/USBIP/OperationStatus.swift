@@ -28,6 +28,7 @@ public enum OperationStatus: UInt32, Equatable, Sendable {
     }
 
     /// The words for a status number as a peer sent it, which need not be a known one.
+    @inline(never)
     public static func sentence(of untrustedNumber: UInt32) -> String {
         if let status = OperationStatus(rawValue: untrustedNumber) { return status.sentence }
         return say("the exporter answered with the unknown status ", decimal(untrustedNumber))

@@ -19,6 +19,7 @@ public struct RequestDecoder: Sendable {
     /// Takes bytes of the stream.
     /// - Returns: how many were taken; fewer than there are only when the request is complete.
     /// - Throws: `version`, `unknownCode`, `unexpectedCode` for a reply, `requestStatus`, `badBusID`.
+    @inline(never)
     public mutating func feed(_ untrustedBytes: UnsafeRawBufferPointer) throws(USBIPError) -> Int {
         if let failure { throw failure }
         var position = 0
@@ -40,6 +41,7 @@ public struct RequestDecoder: Sendable {
         guard isFinished else { throw .ended(collector.part, got: collector.untrustedBytes.count) }
     }
 
+    @inline(never)
     private mutating func step() throws(USBIPError) {
         guard collector.part == .operationHeader else {
             var reader = try FieldReader(collector.untrustedBytes, .busID)

@@ -12,6 +12,7 @@ public enum USBSpeed: UInt32, Equatable, Sendable {
 
     /// From the text of a device's sysfs attribute `speed`, as `speed_show` of drivers/usb/core/sysfs.c
     /// writes it; one newline behind it is taken off. Nil for any other text.
+    @inline(never)
     public init?(sysfs text: String) {
         var bytes = Array(text.utf8)
         if bytes.last == 0x0A { bytes.removeLast() }

@@ -22,6 +22,7 @@ func decimal(_ number: UInt32) -> String { decimal(Int(number)) }
 func decimal(_ number: UInt8) -> String { decimal(Int(number)) }
 
 /// `0x` and a number's hexadecimal digits, at least so many.
+@inline(never)
 func hexadecimal(_ number: UInt32, digits count: Int) -> String {
     say("0x", digits(UInt64(number), radix: 16, atLeast: count))
 }
@@ -48,6 +49,7 @@ func printable(_ untrustedBytes: ArraySlice<UInt8>) -> [UInt8] {
 }
 
 /// What stands before the first NUL, printable.
+@inline(never)
 func text(untilNUL untrustedField: [UInt8]) -> String {
     let end = untrustedField.firstIndex(of: 0) ?? untrustedField.endIndex
     return String(decoding: printable(untrustedField[..<end]), as: UTF8.self)

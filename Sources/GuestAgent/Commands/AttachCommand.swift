@@ -12,6 +12,7 @@ struct AttachCommand {
     let waitMilliseconds: Int
     var tree = SysfsTree()
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> AttachCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "attach", flags: ["--auto", "--no-wait"],
@@ -33,6 +34,7 @@ struct AttachCommand {
             agent: arguments.agent, rule: rule, isStanding: arguments.has("--auto"), waitMilliseconds: seconds * 1000)
     }
 
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
         if isStanding {
             _ = try agent.obey("attach " + rule.text)

@@ -13,6 +13,7 @@ struct DetachCommand {
     let subject: Subject
     var driver = ImporterDriver()
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> DetachCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "detach", values: ["-p|--port"], words: 1)
@@ -25,6 +26,7 @@ struct DetachCommand {
         return DetachCommand(agent: arguments.agent, subject: .rule(rule))
     }
 
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
         guard let ports = driver.ports() else {
             throw Diagnostic(.noSuch, "detaching: vhci_hcd is not loaded, so nothing is attached")

@@ -4,7 +4,7 @@ import RingTransport
 import USBIP
 
 /// One thing that `ringway doctor` looked at.
-struct Finding {
+final class Finding {
     enum Level {
         case fine
         /// It works, but not as well, or not for everything.
@@ -25,7 +25,15 @@ struct Finding {
     let subject: String
     let says: String
     /// What to do about it; "" when nothing.
-    var remedy = ""
+    let remedy: String
+
+    @inline(never)
+    init(level: Level, subject: String, says: String, remedy: String = "") {
+        self.level = level
+        self.subject = subject
+        self.says = says
+        self.remedy = remedy
+    }
 }
 
 /// `ringway doctor`: looks at everything that this guest needs, and says what to do about what is missing.
@@ -34,12 +42,14 @@ struct DoctorCommand {
     let json: Bool
     var tree = SysfsTree()
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> DoctorCommand {
         let arguments = try CommandArguments.parse(arguments, command: "doctor", flags: ["--json"])
         return DoctorCommand(agent: arguments.agent, json: arguments.has("--json"))
     }
 
     /// - Returns: success when nothing is at fault.
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
         let findings = permissions() + KernelFindings(tree: tree).all() + AgentFindings(agent: agent).all() + ports()
         let isFine = !findings.contains { $0.level == .fault }
@@ -47,6 +57,7 @@ struct DoctorCommand {
         return isFine ? .success : .unavailable
     }
 
+    @inline(never)
     private func plainText(_ findings: [Finding]) -> String {
         var text = ""
         for finding in findings {
@@ -58,6 +69,7 @@ struct DoctorCommand {
         return text
     }
 
+    @inline(never)
     private func jsonText(_ findings: [Finding]) -> String {
         var writer = JSONWriter()
         writer.beginObject()

@@ -44,7 +44,7 @@ struct KernelFindings {
         if loaded { return Finding(level: .fine, subject: subject, says: "loaded") }
         let list = FileSystem.beginning(compose("/lib/modules/\(release)/modules.dep"), bytes: 4 << 20) ?? []
         let isThere = String(bytes: list[...]).parts(between: "\n").contains {
-            $0.head(before: ":").cut(atLast: "/")?.behind.head(before: ".") == name
+            ($0.head(before: ":").cut(atLast: "/")?.behind.head(before: ".") ?? "") == name
         }
         if isThere {
             let canLoad = KernelModule.programs.contains { FileSystem.isExecutable($0) }

@@ -9,6 +9,7 @@ struct ExportCommand {
     /// Also those that are plugged in later.
     let isStanding: Bool
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> ExportCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "export", values: ["-b|--busid", "-m|--match"], words: 1)
@@ -20,6 +21,7 @@ struct ExportCommand {
         return ExportCommand(agent: arguments.agent, rule: rule, isStanding: match != nil)
     }
 
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
         try agent.obey((isStanding ? "match " : "export ") + rule.text)
     }
@@ -30,6 +32,7 @@ struct UnexportCommand {
     let agent: AgentClient
     let rule: DeviceRule
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> UnexportCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "unexport", values: ["-b|--busid", "-m|--match"], words: 1)
@@ -41,6 +44,7 @@ struct UnexportCommand {
         return UnexportCommand(agent: arguments.agent, rule: rule)
     }
 
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode { try agent.obey("unexport " + rule.text) }
 }
 

@@ -10,6 +10,7 @@ struct ListCommand {
     let json: Bool
     var tree = SysfsTree()
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> ListCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "list", flags: ["-l|--local", "-r|--remote", "-p|--parsable", "--json"], words: 1)
@@ -20,6 +21,7 @@ struct ListCommand {
             agent: arguments.agent, remote: remote, parsable: arguments.has("--parsable"), json: arguments.has("--json"))
     }
 
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
         let text: String
         if remote {
@@ -32,6 +34,7 @@ struct ListCommand {
         return Output.result(text) ? .success : .ioError
     }
 
+    @inline(never)
     private func localText(_ devices: [LocalDevice]) -> String {
         var text = ""
         for device in devices where !device.isHub {
@@ -60,6 +63,7 @@ struct ListCommand {
         return text
     }
 
+    @inline(never)
     private func remoteText(_ devices: [ListedDevice]) -> String {
         if devices.isEmpty { return "the peer offers no device\n" }
         var text = "Exportable USB devices\n======================\n - the peer\n"
@@ -84,6 +88,7 @@ struct ListCommand {
         String(bytes: [UInt8](repeating: 0x20, count: max(0, width - text.utf8.count))[...]) + text
     }
 
+    @inline(never)
     private func jsonText(_ devices: [LocalDevice]) -> String {
         var writer = JSONWriter()
         writer.beginObject()
@@ -105,6 +110,7 @@ struct ListCommand {
         return writer.text + "\n"
     }
 
+    @inline(never)
     private func jsonText(_ devices: [ListedDevice]) -> String {
         var writer = JSONWriter()
         writer.beginObject()

@@ -8,11 +8,13 @@ struct PortCommand {
     let json: Bool
     var tree = SysfsTree()
 
+    @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> PortCommand {
         let arguments = try CommandArguments.parse(arguments, command: "port", flags: ["--json"])
         return PortCommand(agent: arguments.agent, json: arguments.has("--json"))
     }
 
+    @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
         guard let ports = ImporterDriver(tree: tree).ports() else {
             throw Diagnostic(
@@ -22,12 +24,13 @@ struct PortCommand {
         return Output.result(json ? jsonText(views) : plainText(views)) ? .success : .ioError
     }
 
+    @inline(never)
     private func plainText(_ views: [PortView]) -> String {
         var text = "Imported USB devices\n====================\n"
         for view in views {
             text += compose("Port \(view.port.number < 10 ? "0" : "")\(view.port.number): \(view.sentence)\n")
             if let local = view.local {
-                text += compose("       \(local.identity)\(view.drivers.isEmpty ? "" : ", driver ")\(view.drivers.joined(by: " "))\n")
+                text += compose("       \(local.record.identity)\(view.drivers.isEmpty ? "" : ", driver ")\(view.drivers.joined(by: " "))\n")
             }
             if let record = view.record {
                 text += compose(
@@ -38,6 +41,7 @@ struct PortCommand {
         return text
     }
 
+    @inline(never)
     private func jsonText(_ views: [PortView]) -> String {
         var writer = JSONWriter()
         writer.beginObject()
@@ -65,15 +69,26 @@ struct PortCommand {
 }
 
 /// A port that is in use, and all that this guest knows of it.
-struct PortView {
+final class PortView {
     let port: ImporterPort
     let record: PortRecord?
     /// The device as this guest's kernel has it, once it has been enumerated.
-    let local: DeviceRecord?
+    let local: LocalDevice?
     /// Drivers of its interfaces.
     let drivers: [String]
     /// How the peer answers on its channel; nil when the agent does not know the port's channel.
     let progress: ChannelProgress?
+
+    private init(
+        _ port: ImporterPort, _ record: PortRecord?, _ local: LocalDevice?, _ drivers: [String],
+        _ progress: ChannelProgress?
+    ) {
+        self.port = port
+        self.record = record
+        self.local = local
+        self.drivers = drivers
+        self.progress = progress
+    }
 
     static func all(_ ports: [ImporterPort], _ agent: AgentClient, _ tree: SysfsTree) -> [PortView] {
         ports.filter { $0.state != .free }.map { port in
@@ -81,9 +96,9 @@ struct PortView {
             // Its own names are not read: they wait for a lock that is held while the device is set up.
             let local = port.localBusID.flatMap { LocalDevice.read($0, tree, named: false) }
             return PortView(
-                port: port, record: record, local: port.state == .used ? local?.record : nil,
-                drivers: local.map { drivers(of: $0.busID.text, tree) } ?? [],
-                progress: record.flatMap { agent.progress(channel: $0.channel) })
+                port, record, port.state == .used ? local : nil,
+                local.map { drivers(of: $0.busID.text, tree) } ?? [],
+                record.flatMap { agent.progress(channel: $0.channel) })
         }
     }
 

@@ -3,8 +3,8 @@ import RingTransport
 import USBIP
 
 /// Which devices are meant: `1-1.4.2`, `46f4:0001`, `46f4:0001:SERIAL` or `serial:SERIAL`.
-struct DeviceRule: Equatable {
-    enum Kind: Equatable {
+final class DeviceRule: Equatable, Sendable {
+    enum Kind: Sendable {
         case busID(BusID)
         case identity(vendor: UInt16, product: UInt16, serial: String?)
         case serial(String)

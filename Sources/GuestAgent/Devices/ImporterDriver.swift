@@ -4,7 +4,7 @@ import RingTransport
 import USBIP
 
 /// One port of a virtual hub: a line of vhci's `status` (drivers/usb/usbip/vhci_sysfs.c).
-struct ImporterPort {
+final class ImporterPort {
     /// `VDEV_ST_…` of enum usbip_device_status.
     enum State: UInt32 {
         case free = 4

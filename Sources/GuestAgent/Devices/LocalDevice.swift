@@ -4,7 +4,7 @@ import RingTransport
 import USBIP
 
 /// A USB device of this guest as sysfs shows it (Documentation/ABI/testing/sysfs-bus-usb).
-struct LocalDevice {
+final class LocalDevice {
     let record: DeviceRecord
     let interfaces: [InterfaceRecord]
     let manufacturer: String
@@ -19,6 +19,15 @@ struct LocalDevice {
     /// It is itself imported: a device of `vhci_hcd` cannot be exported again.
     var isImported: Bool {
         record.path.parts(between: "/").contains { $0.rest(after: "vhci_hcd") != nil }
+    }
+
+    private init(_ record: DeviceRecord, _ interfaces: [InterfaceRecord], _ names: [String], driver: String?) {
+        self.record = record
+        self.interfaces = interfaces
+        manufacturer = names[0]
+        product = names[1]
+        serial = names[2]
+        self.driver = driver
     }
 
     /// - Parameter named: whether to read the device's own names and serial number. Only those wait for its lock.
@@ -47,17 +56,15 @@ struct LocalDevice {
             configurations: byte("bNumConfigurations", radix: 10),
             interfaces: UInt8(truncatingIfNeeded: interfaces.count))
         return LocalDevice(
-            record: record, interfaces: interfaces.map { interface($0, tree) },
-            manufacturer: named ? tree.attribute(name, "manufacturer") ?? "" : "",
-            product: named ? tree.attribute(name, "product") ?? "" : "",
-            serial: named ? tree.attribute(name, "serial") ?? "" : "",
+            record, interfaces.map { interface($0, tree) },
+            ["manufacturer", "product", "serial"].map { named ? tree.attribute(name, $0) ?? "" : "" },
             driver: SysfsTree.linkName(tree.path(name, "driver")))
     }
 
     /// Names of a device's interfaces, such as `1-1:1.0`, in order; none while it is not configured.
     static func interfaceNames(of device: String, _ tree: SysfsTree) -> [String] {
         let names = (FileSystem.list(compose("\(tree.devices)/\(device)")) ?? [])
-        return names.filter { $0.rest(after: device + ":") != nil }.sorted { $0.precedes($1) }
+        return names.filter { $0.rest(after: device + ":") != nil }.inOrder
     }
 
     private static func interface(_ name: String, _ tree: SysfsTree) -> InterfaceRecord {
@@ -71,8 +78,7 @@ struct LocalDevice {
 
     /// Bus ids of all devices, in order; interfaces and root hubs are none.
     static func busIDs(_ tree: SysfsTree = SysfsTree()) -> [BusID] {
-        let names = (FileSystem.list(tree.devices) ?? []).compactMap { BusID($0) }
-        return names.sorted { $0.text.precedes($1.text) }
+        (FileSystem.list(tree.devices) ?? []).inOrder.compactMap { BusID($0) }
     }
 
     /// Every device that could be exported from here: without root hubs, and without those that are imported, whose

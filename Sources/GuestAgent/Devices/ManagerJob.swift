@@ -29,11 +29,17 @@ enum ManagerTask: Equatable {
 }
 
 /// A child at work.
-struct ManagerJob {
+final class ManagerJob {
     let pid: pid_t
     let task: ManagerTask
     let deadline: UInt64
     var isLate = false
+
+    init(pid: pid_t, task: ManagerTask, deadline: UInt64) {
+        self.pid = pid
+        self.task = task
+        self.deadline = deadline
+    }
 }
 
 /// What a child tells the manager while it works.

@@ -5,7 +5,7 @@ import USBIP
 
 /// What this guest remembers of a port that it attached: vhci itself does not say which remote device it is. One file
 /// a port, in `vhci/` of the runtime directory.
-struct PortRecord {
+final class PortRecord {
     let busID: BusID
     let identity: String
     let devid: UInt32
@@ -13,6 +13,14 @@ struct PortRecord {
     let channel: UInt32
     /// The rule that attached it; "-" when a user did.
     let rule: String
+
+    init(busID: BusID, identity: String, devid: UInt32, channel: UInt32, rule: String) {
+        self.busID = busID
+        self.identity = identity
+        self.devid = devid
+        self.channel = channel
+        self.rule = rule
+    }
 
     private static func path(_ directory: String, _ port: Int) -> String { compose("\(directory)/vhci/\(port)") }
 
