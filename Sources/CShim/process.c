@@ -82,3 +82,26 @@ const char *cs_readdir(void *directory) {
 }
 
 void cs_closedir(void *directory) { closedir(directory); }
+
+// From linux/netlink.h, which musl's packages do not have.
+struct netlink_address { sa_family_t family; unsigned short padding; uint32_t pid, groups; };
+enum { KOBJECT_UEVENT = 15, KERNEL_GROUP = 1 };
+
+int cs_uevent_socket(void) {
+  int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, KOBJECT_UEVENT);
+  if (fd < 0) return -1;
+  struct netlink_address address = {AF_NETLINK, 0, 0, KERNEL_GROUP};
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+ssize_t cs_uevent_receive(int fd, void *buffer, size_t size) {
+  struct netlink_address from = {0};
+  socklen_t length = sizeof from;
+  ssize_t count = recvfrom(fd, buffer, size, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+  // Only the kernel is 0: programs may send into the group, too.
+  return count > 0 && from.pid != 0 ? 0 : count;
+}

@@ -22,6 +22,7 @@ struct AgentResources {
     let peer: MappedSection
     let doorbell: Doorbell
     let listener: Int32
+    let devices: DeviceManager
 
     static func open(_ configuration: CheckedConfiguration) throws(Diagnostic) -> AgentResources {
         let own: MappedSection
@@ -61,7 +62,12 @@ struct AgentResources {
                     + "which is slower")
         }
         let listener = try listen(configuration.runtimeDirectory)
-        return AgentResources(settings: settings, own: own, peer: peer, doorbell: doorbell, listener: listener)
+        let devices = try DeviceManager.open(
+            DeviceSettings(
+                runtimeDirectory: configuration.runtimeDirectory, exports: configuration.configuration.exports,
+                attachments: configuration.configuration.attachments))
+        return AgentResources(
+            settings: settings, own: own, peer: peer, doorbell: doorbell, listener: listener, devices: devices)
     }
 
     /// Polling after traffic takes the processor from the kernel's USB/IP threads where there is one only.
@@ -102,6 +108,7 @@ private func split(_ resources: AgentResources) throws(Diagnostic) -> ExitCode {
         if getppid() != parent { _exit(ExitCode.ioError.rawValue) }
         close(parentEnd)
         close(signals)
+        resources.devices.closeDescriptors()
         let code = runDataPath(resources, worker: childEnd)
         _exit(code.rawValue)
     }
@@ -110,7 +117,7 @@ private func split(_ resources: AgentResources) throws(Diagnostic) -> ExitCode {
     }
     close(childEnd)
     close(resources.listener)
-    var worker = SysfsWorker(dataPath: child, socket: parentEnd, signals: signals)
+    var worker = SysfsWorker(dataPath: child, socket: parentEnd, signals: signals, devices: resources.devices)
     let status = worker.run()
     if cs_wifexited(status) { return ExitCode(rawValue: cs_wexitstatus(status)) ?? .ioError }
     Log.error("the data path was ended by signal \(cs_wtermsig(status)); start the agent again")

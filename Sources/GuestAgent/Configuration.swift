@@ -20,6 +20,9 @@ struct Configuration {
     var spinMicroseconds: Int?
     var connectTimeoutMilliseconds = 10_000
     var runtimeDirectory = "/run/ringway"
+    /// Devices that are exported, and that are attached, whenever they are there.
+    var exports: [DeviceRule] = []
+    var attachments: [DeviceRule] = []
 
     static let runtimeDirectoryForm = "an absolute path of at most 79 bytes"
 
@@ -50,6 +53,12 @@ struct Configuration {
         Key(
             name: "connect-timeout-ms", form: "100-600000",
             meaning: "how long a program waits for the peer's answer (default 10000)"),
+        Key(
+            name: "export", form: "RULE …",
+            meaning: "devices to export whenever they are plugged in: bus ids, VVVV:PPPP, VVVV:PPPP:SERIAL"),
+        Key(
+            name: "attach", form: "RULE …",
+            meaning: "devices to attach whenever the peer offers them: the peer's bus ids, VVVV:PPPP"),
         Key(name: "runtime-dir", form: "PATH", meaning: "directory of agent.sock and port/ (default /run/ringway)"),
     ]
 }

@@ -48,6 +48,8 @@ enum ConfigurationParser {
         case "heartbeat-misses": configuration.heartbeatMisses = try value.number(2...1000)
         case "spin-us": configuration.spinMicroseconds = value.text == "auto" ? nil : try value.number(0...10000)
         case "connect-timeout-ms": configuration.connectTimeoutMilliseconds = try value.number(100...600_000)
+        case "export": configuration.exports = try value.rules()
+        case "attach": configuration.attachments = try value.rules(ofPeer: true)
         case "runtime-dir": configuration.runtimeDirectory = try value.runtimeDirectory()
         default: throw Diagnostic(code, "\(place): there is no key `\(key)`; `ringway help agent` lists the keys")
         }
@@ -94,6 +96,18 @@ private struct Value {
             throw bad("a power of two from 4K to 1G")
         }
         return size
+    }
+
+    /// - Parameter ofPeer: rules for the other side's devices, whose serial numbers do not cross the wire.
+    func rules(ofPeer: Bool = false) throws(Diagnostic) -> [DeviceRule] {
+        var rules: [DeviceRule] = []
+        for word in text.words {
+            guard let rule = DeviceRule(word), !(ofPeer && rule.namesSerial) else {
+                throw bad(ofPeer ? "bus ids or VVVV:PPPP, with blanks between them" : Message(DeviceRule.form))
+            }
+            rules.append(rule)
+        }
+        return rules
     }
 
     func runtimeDirectory() throws(Diagnostic) -> String {

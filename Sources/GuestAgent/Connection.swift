@@ -32,6 +32,11 @@ struct Connection {
     var toldFinished = false
     /// Ticks left for the peer to answer.
     var patience: UInt32 = 0
+    /// Whether the peer answers a device's requests; for connections that this side opened to USB/IP's port.
+    var progress: ImportProgress?
+    /// Heartbeats for which a request, and for which an unlink, has had no answer.
+    var unansweredTicks = 0
+    var unlinkTicks = 0
 
     init(channel: Channel, socket: Int32) {
         self.channel = channel
@@ -63,6 +68,7 @@ struct Connection {
                     if count == 0 { localFinished = true } else if error != EAGAIN { failure = error }
                     break
                 }
+                progress?.sent(UnsafeRawBufferPointer(rebasing: target[0..<count]))
                 if channel.producer.copyMode == .block {
                     try hold.commit(count)
                 } else {
@@ -114,6 +120,7 @@ struct Connection {
                 }
                 try hold.consume(count)
                 guardStage.passed(.inward, count)
+                progress?.received()
                 moved += count
             }
             ring = hold.finish(peerPolls: peerPolls) || recovered != nil

@@ -3,7 +3,7 @@
 /// What programs of this guest ask of the agent, over `agent.sock`. 16 bytes, little-endian.
 ///
 ///     request  0 magic  4 operation (16 bits)  6 port (16 bits)  8 flags          12 zero
-///     reply    0 magic  4 result (errno, 0 ok)                   8 bytes to follow 12 zero
+///     reply    0 magic  4 result (errno, 0 ok)                   8 bytes to follow 12 channel number (CONNECT)
 ///
 /// After a CONNECT that was answered with 0 the socket itself is the connection's byte stream.
 enum ControlProtocol {
@@ -15,6 +15,8 @@ enum ControlProtocol {
     enum Operation: UInt16 {
         case connect = 1
         case status = 2
+        /// How the peer answers on a channel, whose number stands in place of the port.
+        case progress = 3
     }
 
     struct Request: Equatable {
@@ -46,16 +48,16 @@ enum ControlProtocol {
             + bytes(request.flags) + bytes(0)
     }
 
-    static func reply(_ result: Int32, following: Int = 0) -> [UInt8] {
-        bytes(magic) + bytes(UInt32(result)) + bytes(UInt32(following)) + bytes(0)
+    static func reply(_ result: Int32, following: Int = 0, channel: UInt32 = 0) -> [UInt8] {
+        bytes(magic) + bytes(UInt32(result)) + bytes(UInt32(following)) + bytes(channel)
     }
 
     /// - Returns: nil when the bytes do not begin with a reply.
-    static func parseReply(_ bytes: [UInt8]) -> (result: Int32, length: Int)? {
+    static func parseReply(_ bytes: [UInt8]) -> (result: Int32, length: Int, channel: UInt32)? {
         func word(_ offset: Int) -> UInt32 {
             (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << (8 * UInt32($1)) }
         }
         guard bytes.count >= size, word(0) == magic else { return nil }
-        return (Int32(truncatingIfNeeded: word(4)), Int(word(8)))
+        return (Int32(truncatingIfNeeded: word(4)), Int(word(8)), word(12))
     }
 }

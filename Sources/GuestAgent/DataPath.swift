@@ -193,7 +193,10 @@ final class DataPath {
             return
         }
         follow(link.tick())
-        for number in 0..<channels.count { losePatience(number) }
+        for number in 0..<channels.count {
+            losePatience(number)
+            watchAnswers(number)
+        }
         tendClients()
     }
 

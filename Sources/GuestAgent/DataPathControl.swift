@@ -2,6 +2,7 @@
 import CShim
 import RingBuffer
 import RingTransport
+import USBIP
 
 /// A program that has connected to `agent.sock` and is not yet, or never becomes, a channel's stream.
 struct ControlClient {
@@ -61,6 +62,7 @@ extension DataPath {
         case .none: reply(slot, EINVAL)
         case .status?: askWorker(slot, json: request?.flags == ControlProtocol.flagJSON)
         case .connect?: open(slot, request?.port ?? 0)
+        case .progress?: reply(slot, 0, progressText(Int(request?.port ?? 0)))
         }
     }
 
@@ -96,6 +98,7 @@ extension DataPath {
         }
         var connection = Connection(channel: channels[number], socket: client.socket)
         connection.client = slot
+        if port == ImportDialogue.port { connection.progress = ImportProgress() }
         connections[number] = connection
         channels[number].open(port: port)
         counters.opened &+= 1
@@ -108,7 +111,7 @@ extension DataPath {
         if result == 0 {
             events.remove(client.socket)
             clients[slot] = nil
-            let reply = ControlProtocol.reply(0)
+            let reply = ControlProtocol.reply(0, channel: UInt32(number))
             if !send(client.socket, reply) || !events.addStream(client.socket, channel: number) {
                 end(number, .local(errno: EPIPE))
             }

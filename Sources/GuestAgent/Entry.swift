@@ -33,6 +33,13 @@ func dispatch(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
     switch command {
     case "agent": return runAgent(try CheckedConfiguration(try AgentArguments.parse(rest)))
     case "run": return try RunCommand.parse(rest).execute()
+    case "list": return try ListCommand.parse(rest).execute()
+    case "export": return try ExportCommand.parse(rest).execute()
+    case "unexport": return try UnexportCommand.parse(rest).execute()
+    case "attach": return try AttachCommand.parse(rest).execute()
+    case "detach": return try DetachCommand.parse(rest).execute()
+    case "port": return try PortCommand.parse(rest).execute()
+    case "doctor": return try DoctorCommand.parse(rest).execute()
     case "status": return try StatusCommand.parse(rest).execute()
     case "config": return try configCheck(rest)
     case "version", "--version": return try version(rest)
@@ -83,6 +90,8 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         heartbeat-misses = \(configuration.heartbeatMisses)
         spin-us = \(configuration.spinMicroseconds.map { compose("\($0)") } ?? "auto")
         connect-timeout-ms = \(configuration.connectTimeoutMilliseconds)
+        export = \(configuration.exports.map { $0.text }.joined(by: " "))
+        attach = \(configuration.attachments.map { $0.text }.joined(by: " "))
         runtime-dir = \(configuration.runtimeDirectory)
         # each section needs \(checked.geometry.sectionSize) bytes
 

@@ -44,6 +44,17 @@ enum FileSystem {
         return count < 0 ? nil : Array(all[0..<count])
     }
 
+    /// Puts a small file in the place of another at once: whoever reads it sees the old text or the new.
+    /// - Returns: false with errno.
+    static func replace(_ path: String, _ text: String) -> Bool {
+        let new = path + ".new"
+        let fd = new.withCString { cs_open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
+        guard fd >= 0 else { return false }
+        let written = text.copyBytes().withUnsafeBufferPointer { Output.writeAll(fd, UnsafeRawBufferPointer($0)) }
+        close(fd)
+        return written && new.withCString { from in path.withCString { cs_rename(from, $0) } } == 0
+    }
+
     static func exists(_ path: String) -> Bool { path.withCString { access($0, F_OK) } == 0 }
     static func isReadable(_ path: String) -> Bool { path.withCString { access($0, R_OK) } == 0 }
 

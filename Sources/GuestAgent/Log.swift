@@ -1,11 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
+import CShim
 import RingTransport
 
 /// The agent's log: whole lines on stderr, for whatever collects a service's output.
+///
+/// Writing one never waits, since the data path must go on: a line that the reader has no room for is left out. Nor
+/// can a peer that causes lines without end fill a disk. What was left out is counted in the next line.
 enum Log {
-    @inline(never)
-    static func info(_ message: Message) { Output.error("ringway: " + message.text + "\n") }
+    /// The file descriptor; tests have another.
+    nonisolated(unsafe) static var descriptor: Int32 = 2
+    /// Each process has one thread that logs.
+    nonisolated(unsafe) private static var budget = LogBudget(now: 0)
 
     @inline(never)
-    static func error(_ message: Message) { Output.error("ringway: error: " + message.text + "\n") }
+    static func info(_ message: Message) { write("ringway: " + message.text + "\n") }
+
+    @inline(never)
+    static func error(_ message: Message) { write("ringway: error: " + message.text + "\n") }
+
+    private static func write(_ line: String) {
+        guard let omitted = budget.take(now: Clock.microseconds(), hasRoom: hasRoom()) else { return }
+        let note = omitted == 0 ? "" : compose("ringway: \(omitted) lines of the log were left out here\n")
+        let bytes = (note + line).copyBytes()
+        _ = bytes.withUnsafeBufferPointer { CShim.write(descriptor, $0.baseAddress, $0.count) }
+    }
+
+    /// For a pipe that is PIPE_BUF bytes, which is more than two lines have. A terminal that was stopped has none.
+    private static func hasRoom() -> Bool {
+        var output = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return poll(&output, 1, 0) == 1 && output.revents & Int16(POLLOUT) != 0
+    }
+}
+
+/// How many lines may be written: some at once, then some a second.
+struct LogBudget {
+    static let burst: UInt64 = 100
+    static let microsecondsPerLine: UInt64 = 100_000
+
+    private var lines = Self.burst
+    private var filledAt: UInt64
+    private var omitted = 0
+
+    init(now: UInt64) { filledAt = now }
+
+    /// Takes one line's worth.
+    /// - Returns: how many lines were left out before it; nil when this one has to be, too.
+    mutating func take(now: UInt64, hasRoom: Bool) -> Int? {
+        let earned = (now &- filledAt) / Self.microsecondsPerLine
+        filledAt &+= earned &* Self.microsecondsPerLine
+        lines = min(Self.burst, lines + min(earned, Self.burst))
+        guard lines > 0, hasRoom else {
+            omitted += 1
+            return nil
+        }
+        lines -= 1
+        let before = omitted
+        omitted = 0
+        return before
+    }
 }

@@ -75,17 +75,20 @@ struct SysfsWorker {
     let dataPath: pid_t
     let socket: Int32
     let signals: Int32
+    let devices: DeviceManager
     var jobs: [Job] = []
 
     /// Runs until the data path has ended. - Returns: its wait status.
     mutating func run() -> Int32 {
+        devices.start()
         while true {
             var descriptors = [
                 pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: socket, events: Int16(POLLIN), revents: 0),
             ]
-            let timeout: Int32 = jobs.isEmpty ? -1 : 100
-            _ = descriptors.withUnsafeMutableBufferPointer { poll($0.baseAddress, 2, timeout) }
+            descriptors += devices.descriptors()
+            let timeout: Int32 = jobs.isEmpty ? devices.timeout : 100
+            _ = descriptors.withUnsafeMutableBufferPointer { poll($0.baseAddress, nfds_t($0.count), timeout) }
             var signal = cs_next_signal(signals)
             while signal != 0 {
                 if signal != SIGCHLD { kill(dataPath, signal) }
@@ -96,6 +99,7 @@ struct SysfsWorker {
                 start(packet)
             }
             endLateJobs()
+            devices.serve(descriptors[2...])
         }
     }
 
@@ -107,6 +111,7 @@ struct SysfsWorker {
             if pid <= 0 { return nil }
             if pid == dataPath { return status }
             jobs.removeAll { $0.pid == pid }
+            devices.ended(pid, status: status)
         }
     }
 

@@ -22,6 +22,11 @@ uint64_t cs_effective_capabilities(void);
 // epoll_wait, a new one when a signal interrupts.
 int cs_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int timeout_ms);
 
+// A socket that hears the kernel's uevents (NETLINK_KOBJECT_UEVENT), without waiting; -1 with errno.
+int cs_uevent_socket(void);
+// The next one's bytes; 0 when it is none of the kernel's; -1 with errno (ENOBUFS: some were lost).
+ssize_t cs_uevent_receive(int fd, void *_Nonnull buffer, size_t size);
+
 // Directories: struct dirent's name is an array that imports as a tuple.
 void *_Nullable cs_opendir(const char *_Nonnull path);
 const char *_Nullable cs_readdir(void *_Nonnull directory);

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import RingTransport
+
+/// The arguments of a command about devices: flags, flags with a value, and words.
+struct CommandArguments {
+    let command: String
+    private(set) var flags: [String] = []
+    private(set) var values: [(name: String, value: String)] = []
+    private(set) var words: [String] = []
+
+    /// - Parameters:
+    ///   - flags, values: names that the command knows, `--runtime-dir` besides; `-b|--busid` are two names of one.
+    ///   - words: how many words it takes at most.
+    /// - Throws: 64.
+    static func parse(
+        _ arguments: [String], command: String, flags: [String] = [], values: [String] = [], words: Int = 0
+    ) throws(Diagnostic) -> CommandArguments {
+        var result = CommandArguments(command: command)
+        var i = 0
+        while i < arguments.count {
+            let argument = arguments[i]
+            i += 1
+            guard argument.rest(after: "-") != nil else {
+                guard result.words.count < words else { throw unexpected(argument, command) }
+                result.words.append(argument)
+                continue
+            }
+            let parts = argument.rest(after: "--") == nil ? nil : argument.cut(at: "=")
+            let name = parts?.before ?? argument
+            if let flag = canonical(name, flags), parts == nil {
+                result.flags.append(flag)
+                continue
+            }
+            guard let option = canonical(name, values + ["--runtime-dir"]) else { throw unexpected(argument, command) }
+            guard let value = parts?.behind ?? (i < arguments.count ? arguments[i] : nil) else {
+                throw Diagnostic(.usage, "\(command): \(name) needs a value; see `ringway help \(command)`")
+            }
+            if parts == nil { i += 1 }
+            result.values.append((option, value))
+        }
+        if let directory = result.value("--runtime-dir"), !Configuration.isRuntimeDirectory(directory) {
+            throw Diagnostic(
+                .usage, "\(command): --runtime-dir \(directory) must be \(Configuration.runtimeDirectoryForm)")
+        }
+        return result
+    }
+
+    /// The last of the names that stand for the same as `name`.
+    private static func canonical(_ name: String, _ known: [String]) -> String? {
+        for names in known {
+            let all = names.parts(between: "|")
+            if all.contains(name) { return all.last }
+        }
+        return nil
+    }
+
+    func has(_ flag: String) -> Bool { flags.contains(flag) }
+    func value(_ name: String) -> String? { values.last { $0.name == name }?.value }
+    var agent: AgentClient { AgentClient(runtimeDirectory: value("--runtime-dir") ?? "/run/ringway") }
+
+    /// The one thing that the command is about, as a word or as the value of a flag.
+    /// - Throws: 64 when it is missing or given twice.
+    func subject(_ name: String, _ meaning: String) throws(Diagnostic) -> String {
+        let given = words + values.filter { $0.name == name }.map { $0.value }
+        guard given.count == 1 else {
+            throw Diagnostic(.usage, "\(command): it needs one \(meaning); see `ringway help \(command)`")
+        }
+        return given[0]
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingTransport
+import USBIP
+
+/// One port of a virtual hub: a line of vhci's `status` (drivers/usb/usbip/vhci_sysfs.c).
+struct ImporterPort {
+    /// `VDEV_ST_…` of enum usbip_device_status.
+    enum State: UInt32 {
+        case free = 4
+        /// Attached; SET_ADDRESS was not seen yet.
+        case notAddressed = 5
+        case used = 6
+        case inError = 7
+    }
+
+    let number: Int
+    let isSuperSpeed: Bool
+    let state: State
+    /// These mean something in state `used` only; otherwise the kernel prints zeros.
+    let speed: USBSpeed
+    let devid: UInt32
+    /// The device's bus id in this guest, once the kernel has named it.
+    let localBusID: BusID?
+
+    /// - Parameter line: `hub port sta spd dev sockfd local_busid`.
+    init?(_ line: String) {
+        let columns = line.words
+        guard columns.count >= 6, let number = unsigned(columns[1]), number < 65536,
+            let state = unsigned(columns[2]).flatMap({ State(rawValue: UInt32(truncatingIfNeeded: $0)) })
+        else { return nil }
+        self.number = Int(number)
+        self.state = state
+        isSuperSpeed = columns[0] == "ss"
+        speed = unsigned(columns[3]).flatMap { USBSpeed(rawValue: UInt32(truncatingIfNeeded: $0)) } ?? .unknown
+        devid = UInt32(truncatingIfNeeded: unsigned(columns[4], radix: 16) ?? 0)
+        localBusID = columns.count > 6 ? BusID(columns[6]) : nil
+    }
+}
+
+/// The kernel's `vhci_hcd`: virtual hubs whose ports take a stream socket each.
+struct ImporterDriver {
+    var tree = SysfsTree()
+
+    private var directory: String { tree.controllers + "/vhci_hcd.0" }
+    var isLoaded: Bool { FileSystem.exists(directory + "/status") }
+
+    func load() throws(Diagnostic) { try KernelModule.load("vhci-hcd", present: directory + "/status") }
+
+    /// The ports of every controller; nil when the driver is not loaded.
+    func ports() -> [ImporterPort]? {
+        guard var table = FileSystem.read(directory + "/status") else { return nil }
+        var ports: [ImporterPort] = []
+        var controller = 0
+        while true {
+            ports += table.parts(between: "\n").compactMap { ImporterPort($0) }
+            controller += 1
+            // status, status.1, status.2 …: one a controller, all in the first one's directory.
+            guard let next = FileSystem.read(compose("\(directory)/status.\(controller)")) else { return ports }
+            table = next
+        }
+    }
+
+    /// Ports that take a device of that speed and are free, lowest first.
+    func freePorts(_ speed: USBSpeed) -> [ImporterPort] {
+        (ports() ?? []).filter { $0.state == .free && $0.isSuperSpeed == speed.isSuper }
+    }
+
+    /// Gives the kernel a connection; it holds its own reference to the socket from then on.
+    /// - Returns: the port.
+    /// - Throws: 69 when no port is free, 77, 74.
+    func attach(_ record: DeviceRecord, socket: Int32) throws(Diagnostic) -> Int {
+        // The hub is chosen by speed; super-speed-plus is refused by the kernel, which carries it as super.
+        let speed = record.speed.clamped
+        let tried: Message = "attaching \(record.busID.text)"
+        guard speed != .unknown else {
+            throw Diagnostic(
+                .badProtocol, "\(tried.text): the peer does not say how fast it is; unplug it there and plug it in again")
+        }
+        for port in freePorts(speed) {
+            let line = compose("\(port.number) \(socket) \(record.devid) \(speed.rawValue)")
+            let error = SysfsTree.write(directory + "/attach", line)
+            if error == 0 { return port.number }
+            // Somebody else was faster.
+            if error == EBUSY { continue }
+            throw Diagnostic.system(tried, error, error == EACCES ? "run as root" : "see the kernel's log")
+        }
+        throw Diagnostic(
+            .unavailable,
+            "\(tried.text): every \(speed.isSuper ? "super-speed" : "high-speed") port of vhci_hcd is taken; "
+                + "detach a device, or load the module with more controllers")
+    }
+
+    /// - Throws: 66 when nothing is attached there, 77, 74.
+    func detach(_ port: Int) throws(Diagnostic) {
+        let error = SysfsTree.write(directory + "/detach", compose("\(port)"))
+        if error == 0 { return }
+        if error == EINVAL || error == ENOENT {
+            throw Diagnostic(.noSuch, "detaching port \(port): nothing is attached there; `ringway port` shows what is")
+        }
+        throw Diagnostic.system("detaching port \(port)", error, "run as root")
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingTransport
+
+/// The kernel's sysfs, or for tests a directory that looks like it.
+///
+/// Reading and writing may wait for a device's lock for as long as the device's peer likes: only short-lived
+/// processes do it, never the data path.
+struct SysfsTree {
+    var root = "/sys"
+
+    var devices: String { root + "/bus/usb/devices" }
+    var exporterDriver: String { root + "/bus/usb/drivers/usbip-host" }
+    var controllers: String { root + "/devices/platform" }
+
+    func path(_ device: String, _ attribute: String) -> String { compose("\(devices)/\(device)/\(attribute)") }
+
+    /// An attribute of a USB device, without blanks at its ends; nil when there is none.
+    func attribute(_ device: String, _ attribute: String) -> String? {
+        FileSystem.read(path(device, attribute)).map { $0.head(before: "\n").trimmed }
+    }
+
+    func number(_ device: String, _ name: String, radix: UInt64 = 10) -> UInt32? {
+        guard let text = attribute(device, name), let value = unsigned(text, radix: radix) else { return nil }
+        return UInt32(truncatingIfNeeded: value)
+    }
+
+    /// The last part of the path that a symbolic link names; nil when it is none.
+    static func linkName(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: 1024)
+        let count = buffer.withUnsafeMutableBufferPointer { place in
+            path.withCString { readlink($0, place.baseAddress!, place.count) }
+        }
+        guard count > 0 else { return nil }
+        let target = String(bytes: buffer[0..<count].map { UInt8(bitPattern: $0) }[...])
+        return target.cut(atLast: "/")?.behind ?? target
+    }
+
+    /// Writes an attribute in one call, as the kernel wants it.
+    /// - Returns: 0 or errno.
+    static func write(_ path: String, _ text: String) -> Int32 {
+        let fd = path.withCString { cs_open($0, O_WRONLY | O_CLOEXEC, 0) }
+        guard fd >= 0 else { return cs_errno() }
+        defer { close(fd) }
+        let bytes = text.copyBytes()
+        let count = bytes.withUnsafeBufferPointer { CShim.write(fd, $0.baseAddress, $0.count) }
+        return count == bytes.count ? 0 : count < 0 ? cs_errno() : EIO
+    }
+}

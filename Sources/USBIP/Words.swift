@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Sentences are put together by calls: the standard library's interpolation is inlined at each use and takes
+// much of a guest's binary.
+
+/// The texts in a row.
+@inline(never)
+func say(_ parts: String...) -> String {
+    var text = ""
+    for part in parts { text += part }
+    return text
+}
+
+/// A number's decimal digits.
+@inline(never)
+func decimal(_ number: Int) -> String {
+    let text = digits(UInt64(number.magnitude), radix: 10, atLeast: 1)
+    return number < 0 ? say("-", text) : text
+}
+
+func decimal(_ number: UInt32) -> String { decimal(Int(number)) }
+func decimal(_ number: UInt8) -> String { decimal(Int(number)) }
+
+/// `0x` and a number's hexadecimal digits, at least so many.
+func hexadecimal(_ number: UInt32, digits count: Int) -> String {
+    say("0x", digits(UInt64(number), radix: 16, atLeast: count))
+}
+
+@inline(never)
+private func digits(_ number: UInt64, radix: UInt64, atLeast count: Int) -> String {
+    var bytes: [UInt8] = []
+    var rest = number
+    while rest > 0 || bytes.count < count {
+        let digit = UInt8(truncatingIfNeeded: rest % radix)
+        bytes.append(digit < 10 ? 0x30 + digit : 0x61 + digit - 10)
+        rest /= radix
+    }
+    bytes.reverse()
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+/// The bytes, with `?` in place of each that is no printable ASCII.
+@inline(never)
+func printable(_ untrustedBytes: ArraySlice<UInt8>) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for byte in untrustedBytes { bytes.append(byte >= 0x20 && byte < 0x7F ? byte : UInt8(ascii: "?")) }
+    return bytes
+}
+
+/// What stands before the first NUL, printable.
+func text(untilNUL untrustedField: [UInt8]) -> String {
+    let end = untrustedField.firstIndex(of: 0) ?? untrustedField.endIndex
+    return String(decoding: printable(untrustedField[..<end]), as: UTF8.self)
+}
+
+extension OperationCode {
+    /// The name in the protocol's document.
+    var name: String {
+        switch self {
+        case .requestImport: "OP_REQ_IMPORT"
+        case .replyImport: "OP_REP_IMPORT"
+        case .requestDeviceList: "OP_REQ_DEVLIST"
+        case .replyDeviceList: "OP_REP_DEVLIST"
+        }
+    }
+}
