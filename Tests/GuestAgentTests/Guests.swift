@@ -153,9 +153,9 @@ final class Guests {
         let stream = try Stream(connectedTo: runtime(side) + "/agent.sock")
         try stream.write(bytes)
         let reply = try stream.read(16)
-        let (result, length) = try #require(ControlProtocol.parseReply(reply))
-        #expect(length == 0)
-        return (result, stream)
+        let answer = try #require(ControlProtocol.parseReply(reply))
+        #expect(answer.length == 0)
+        return (answer.result, stream)
     }
 
     /// A connection that must come about, once the channel of one that has just ended is free.
