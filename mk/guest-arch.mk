@@ -46,7 +46,7 @@ SWIFTFLAGS := -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feat
     $(foreach flag,$(SYSTEM_HEADERS) $(LINUX_MACROS),-Xcc $(flag))
 # lld: GNU ld refuses the copy relocations of Embedded Swift's protected symbols.
 LINK := $(CLANG) --target=$(C_TARGET) -fuse-ld=lld -nostdlib \
-    -Wl,--gc-sections -Wl,--icf=all -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--fatal-warnings
+    -Wl,--gc-sections -Wl,--icf=all -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--fatal-warnings $(LTO_LINK)
 
 sources = $(sort $(shell find Sources/$(1) -name '*.swift' 2>/dev/null))
 say = @printf '%8s  %s\n' $(ARCH) '$(1)'

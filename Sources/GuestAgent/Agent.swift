@@ -16,13 +16,25 @@ func runAgent(_ configuration: CheckedConfiguration) -> ExitCode {
 }
 
 /// Everything that needs privileges, opened once, before the split.
-struct AgentResources {
+final class AgentResources {
     let settings: DataPathSettings
     let own: MappedSection
     let peer: MappedSection
     let doorbell: Doorbell
     let listener: Int32
     let devices: DeviceManager
+
+    private init(
+        settings: DataPathSettings, own: MappedSection, peer: MappedSection, doorbell: Doorbell, listener: Int32,
+        devices: DeviceManager
+    ) {
+        self.settings = settings
+        self.own = own
+        self.peer = peer
+        self.doorbell = doorbell
+        self.listener = listener
+        self.devices = devices
+    }
 
     static func open(_ configuration: CheckedConfiguration) throws(Diagnostic) -> AgentResources {
         let own: MappedSection

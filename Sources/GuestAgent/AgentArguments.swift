@@ -32,18 +32,18 @@ enum AgentArguments {
             if name == "config" { path = value } else { flags.append((name, value)) }
             i += 1
         }
-        var configuration = Configuration()
-        try read(path, into: &configuration)
+        let configuration = Configuration()
+        try read(path, into: configuration)
         for (name, value) in flags {
-            try ConfigurationParser.set(name, value, place: "--" + name, code: .usage, in: &configuration)
+            try ConfigurationParser.set(name, value, place: "--" + name, code: .usage, in: configuration)
         }
         return configuration
     }
 
-    private static func read(_ path: String?, into configuration: inout Configuration) throws(Diagnostic) {
+    private static func read(_ path: String?, into configuration: Configuration) throws(Diagnostic) {
         let name = path ?? Configuration.defaultPath
         switch FileSystem.text(name) {
-        case .success(let text): try ConfigurationParser.parse(text, path: name, into: &configuration)
+        case .success(let text): try ConfigurationParser.parse(text, path: name, into: configuration)
         case .failure(let failure):
             if path == nil, failure.isAbsent { return }
             throw Diagnostic.system("reading the configuration \(name)", failure.error, "check --config")

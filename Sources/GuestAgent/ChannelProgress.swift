@@ -35,13 +35,12 @@ extension DataPath {
     /// Once a heartbeat: closes a connection whose peer has fallen silent, since only that frees the port, and with it
     /// the controller whose hub's worker waits for the answer.
     func watchAnswers(_ number: Int) {
-        guard var connection = connections[number], let progress = connection.progress,
+        guard let connection = connections[number], let progress = connection.progress,
             channels[number].isEstablished
         else { return }
         connection.unansweredTicks = progress.isUnanswered ? connection.unansweredTicks + 1 : 0
         connection.unlinkTicks = progress.isUnlinkUnanswered ? connection.unlinkTicks + 1 : 0
         let ticks = connection.unlinkTicks
-        connections[number] = connection
         guard ticks * settings.heartbeatMilliseconds >= Self.unlinkMilliseconds else { return }
         Log.error(
             "channel \(number) closed: the peer has not answered the withdrawal of a USB request for "

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
+import RingTransport
 
 /// Monotonic time and timer descriptors.
 enum Clock {

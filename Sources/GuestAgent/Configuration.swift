@@ -3,7 +3,7 @@ import RingBuffer
 import RingTransport
 
 /// What an agent is told: from a file, then from flags. `Configuration.keys` lists every key.
-struct Configuration {
+final class Configuration {
     static let defaultPath = "/etc/ringway/ringway.conf"
 
     var side: Side?
@@ -30,10 +30,16 @@ struct Configuration {
     static func isRuntimeDirectory(_ path: String) -> Bool { path.rest(after: "/") != nil && path.utf8.count <= 79 }
 
     /// One key of the file, and flag of `ringway agent`.
-    struct Key {
+    final class Key: Sendable {
         let name: String
         let form: String
         let meaning: String
+
+        init(name: String, form: String, meaning: String) {
+            self.name = name
+            self.form = form
+            self.meaning = meaning
+        }
     }
 
     static let keys = [
@@ -64,7 +70,7 @@ struct Configuration {
 }
 
 /// A configuration in which everything needed is there and fits together.
-struct CheckedConfiguration {
+final class CheckedConfiguration {
     let configuration: Configuration
     let side: Side
     let geometry: SectionGeometry

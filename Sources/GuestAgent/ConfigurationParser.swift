@@ -8,7 +8,7 @@ enum ConfigurationParser {
     ///   - text: the file's text.
     ///   - path: its name, for messages.
     /// - Throws: exit code 78, naming file and line.
-    static func parse(_ text: String, path: String, into configuration: inout Configuration) throws(Diagnostic) {
+    static func parse(_ text: String, path: String, into configuration: Configuration) throws(Diagnostic) {
         var seen: [String] = []
         var number = 0
         for line in text.parts(between: "\n") {
@@ -24,7 +24,7 @@ enum ConfigurationParser {
                 throw Diagnostic(.badConfiguration, "\(place): `\(key)` is set twice; remove one of the lines")
             }
             seen.append(key)
-            try set(key, parts.behind.trimmed, place: place, code: .badConfiguration, in: &configuration)
+            try set(key, parts.behind.trimmed, place: place, code: .badConfiguration, in: configuration)
         }
     }
 
@@ -33,7 +33,7 @@ enum ConfigurationParser {
     ///   - place: what a message begins with.
     ///   - code: exit code for a key or value that is not valid: 78 in a file, 64 on the command line.
     static func set(
-        _ key: String, _ value: String, place: String, code: ExitCode, in configuration: inout Configuration
+        _ key: String, _ value: String, place: String, code: ExitCode, in configuration: Configuration
     ) throws(Diagnostic) {
         let value = Value(text: value, key: key, place: place, code: code)
         switch key {

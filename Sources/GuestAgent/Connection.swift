@@ -17,7 +17,7 @@ enum ConnectionEnd: Error, Equatable {
 /// Bytes go from the socket straight into the ring and from the ring straight into the socket: one copy
 /// each way, made by the kernel. On memory that is not cached they take a bounce buffer, because the
 /// kernel's copy is free to make accesses that such memory does not allow.
-struct Connection {
+final class Connection {
     let channel: Channel
     let socket: Int32
     /// The slot of the program that waits for the peer's answer, if this side opened.
@@ -45,7 +45,7 @@ struct Connection {
 
     /// Socket to ring: at most one ring's capacity.
     /// - Returns: bytes moved, and whether the doorbell is to be rung.
-    mutating func pumpOutward(
+    func pumpOutward(
         peerPolls: Bool, bounce: UnsafeMutableRawBufferPointer
     ) throws(ConnectionEnd) -> (moved: Int, ring: Bool) {
         guard readable, !localFinished else { return (0, false) }
@@ -94,7 +94,7 @@ struct Connection {
     }
 
     /// Ring to socket: at most one ring's capacity, and nothing beyond the peer's final index.
-    mutating func pumpInward(
+    func pumpInward(
         peerPolls: Bool, bounce: UnsafeMutableRawBufferPointer
     ) throws(ConnectionEnd) -> (moved: Int, ring: Bool) {
         guard writable, !toldFinished else { return (0, false) }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RingTransport
 
 /// What programs of this guest ask of the agent, over `agent.sock`. 16 bytes, little-endian.
 ///

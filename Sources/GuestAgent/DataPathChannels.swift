@@ -64,11 +64,9 @@ extension DataPath {
     /// Moves bytes both ways.
     /// - Returns: whether any moved.
     func pump(_ number: Int) -> Bool {
-        guard var connection = connections[number], channels[number].isEstablished, connection.client == nil else {
+        guard let connection = connections[number], channels[number].isEstablished, connection.client == nil else {
             return false
         }
-        // Taken out while it is changed in place, then put back: one owner at a time.
-        connections[number] = nil
         var moved = 0
         var failure: ConnectionEnd?
         do throws(ConnectionEnd) {
@@ -78,17 +76,16 @@ extension DataPath {
             counters.bytesIn &+= UInt64(inward.moved)
             if outward.ring || inward.ring { mustRing = true }
             moved = outward.moved + inward.moved
-            passEnds(&connection)
+            passEnds(connection)
         } catch {
             failure = error
         }
-        connections[number] = connection
         if let failure { end(number, failure) }
         return moved > 0
     }
 
     /// Half-close, each way.
-    func passEnds(_ connection: inout Connection) {
+    func passEnds(_ connection: Connection) {
         let channel = connection.channel
         if connection.localFinished { channel.finish() }
         if channel.hasReadAll, !connection.toldFinished {

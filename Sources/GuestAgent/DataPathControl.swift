@@ -96,7 +96,7 @@ extension DataPath {
         guard let number = channels.firstIndex(where: { connections[$0.number] == nil && $0.isFree() }) else {
             return reply(slot, EADDRNOTAVAIL)
         }
-        var connection = Connection(channel: channels[number], socket: client.socket)
+        let connection = Connection(channel: channels[number], socket: client.socket)
         connection.client = slot
         if port == ImportDialogue.port { connection.progress = ImportProgress() }
         connections[number] = connection

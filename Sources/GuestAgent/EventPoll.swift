@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
+import RingTransport
 
 /// What an event belongs to; travels through epoll as one word.
 enum EventSource: UInt32 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RingTransport
 
 /// How `ringway` ends; the numbers of sysexits.h. `ringway run` returns the program's own status instead.
 enum ExitCode: Int32 {

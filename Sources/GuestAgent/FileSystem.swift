@@ -14,6 +14,7 @@ enum FileSystem {
     static let maximumText = 65536
 
     /// A small file's text.
+    @inline(never)
     static func text(_ path: String) -> Result<String, FileFailure> {
         let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
         guard fd >= 0 else { return .failure(FileFailure(error: cs_errno())) }
@@ -29,12 +30,14 @@ enum FileSystem {
         return .failure(FileFailure(error: EFBIG))
     }
 
+    @inline(never)
     static func read(_ path: String) -> String? {
         guard case .success(let text) = text(path) else { return nil }
         return text
     }
 
     /// At most the first `bytes` of a file.
+    @inline(never)
     static func beginning(_ path: String, bytes: Int) -> [UInt8]? {
         let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
         guard fd >= 0 else { return nil }
@@ -46,6 +49,7 @@ enum FileSystem {
 
     /// Puts a small file in the place of another at once: whoever reads it sees the old text or the new.
     /// - Returns: false with errno.
+    @inline(never)
     static func replace(_ path: String, _ text: String) -> Bool {
         let new = path + ".new"
         let fd = new.withCString { cs_open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
@@ -55,9 +59,12 @@ enum FileSystem {
         return written && new.withCString { from in path.withCString { cs_rename(from, $0) } } == 0
     }
 
+    @inline(never)
     static func exists(_ path: String) -> Bool { path.withCString { access($0, F_OK) } == 0 }
+    @inline(never)
     static func isReadable(_ path: String) -> Bool { path.withCString { access($0, R_OK) } == 0 }
 
+    @inline(never)
     static func isExecutable(_ path: String) -> Bool {
         guard let mode = mode(path), mode & 0o170000 == 0o100000 else { return false }
         return path.withCString { access($0, X_OK) } == 0
@@ -65,6 +72,7 @@ enum FileSystem {
 
     /// Whether to execute the file changes this process's user, group or capabilities, so that the dynamic
     /// loader distrusts the environment (ld.so(8), secure-execution mode).
+    @inline(never)
     static func changesPrivileges(_ path: String) -> Bool {
         var information = stat()
         guard path.withCString({ stat($0, &information) }) == 0 else { return false }
@@ -75,12 +83,14 @@ enum FileSystem {
     }
 
     /// The path from the root, without symbolic links; nil when there is no such file.
+    @inline(never)
     static func absolute(_ path: String) -> String? {
         guard let resolved = path.withCString({ realpath($0, nil) }) else { return nil }
         defer { free(resolved) }
         return String(cString: resolved)
     }
 
+    @inline(never)
     private static func mode(_ path: String) -> UInt32? {
         var information = stat()
         guard path.withCString({ stat($0, &information) }) == 0 else { return nil }
@@ -88,6 +98,7 @@ enum FileSystem {
     }
 
     /// The names in a directory, without `.` and `..`; nil when it cannot be read.
+    @inline(never)
     static func list(_ path: String) -> [String]? {
         guard let directory = path.withCString({ cs_opendir($0) }) else { return nil }
         defer { cs_closedir(directory) }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
+import RingTransport
 
 /// AF_UNIX stream sockets: the only kind of socket that the agent uses.
 enum LocalSocket {
+    @inline(never)
     private static func withAddress<R>(
         _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R
     ) -> R? {
@@ -17,12 +19,14 @@ enum LocalSocket {
         }
     }
 
+    @inline(never)
     static func create() -> Int32 {
         socket(AF_UNIX, cs_sock_stream() | cs_sock_cloexec() | cs_sock_nonblock(), 0)
     }
 
     /// Connects without blocking.
     /// - Returns: the descriptor, or -1 with errno; EAGAIN when the listener's backlog is full.
+    @inline(never)
     static func connect(_ path: String) -> Int32 {
         let fd = create()
         if fd < 0 { return -1 }
@@ -36,6 +40,7 @@ enum LocalSocket {
 
     /// Listens at `path`; a socket that nobody listens on any more is replaced.
     /// - Returns: the descriptor, or -1 with errno; EADDRINUSE when somebody listens there.
+    @inline(never)
     static func listen(_ path: String) -> Int32 {
         let other = connect(path)
         if other >= 0 || cs_errno() == EAGAIN {
@@ -56,6 +61,7 @@ enum LocalSocket {
         return -1
     }
 
+    @inline(never)
     static func accept(_ listener: Int32) -> Int32 {
         cs_accept(listener)
     }

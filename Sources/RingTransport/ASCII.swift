@@ -27,6 +27,14 @@ extension String {
         return both
     }
 
+    /// For a system call with a path. (The standard library's own is inlined at each use, too.)
+    @inline(never)
+    public func withCString(_ body: (UnsafePointer<CChar>) -> Int32) -> Int32 {
+        var result: Int32 = 0
+        withCString { (text: UnsafePointer<CChar>) -> Void in result = body(text) }
+        return result
+    }
+
     /// Text of bytes, repaired where they are not UTF-8.
     @inline(never)
     public init(bytes: ArraySlice<UInt8>) { self.init(decoding: bytes, as: UTF8.self) }

@@ -7,7 +7,10 @@
 public struct Message: ExpressibleByStringInterpolation, Sendable {
     public let text: String
 
-    public init(stringLiteral value: String) { text = value }
+    @inline(__always)
+    public init(stringLiteral value: StaticString) {
+        self.init(String(text: value.utf8Start, count: value.utf8CodeUnitCount))
+    }
     public init(stringInterpolation interpolation: StringInterpolation) { text = interpolation.text }
     public init(_ text: String) { self.text = text }
 
@@ -20,8 +23,19 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
         @inline(never)
         public init(literalCapacity: Int, interpolationCount: Int) { text = "" }
 
+        public typealias StringLiteralType = StaticString
+
+        /// The compiler asks for the empty pieces before, behind and between values, too; they cost no call.
+        @inline(__always)
+        public mutating func appendLiteral(_ literal: StaticString) {
+            if literal.utf8CodeUnitCount > 0 { append(literal.utf8Start, literal.utf8CodeUnitCount) }
+        }
+
         @inline(never)
-        public mutating func appendLiteral(_ literal: String) { text += literal }
+        @usableFromInline
+        mutating func append(_ start: UnsafePointer<UInt8>, _ count: Int) {
+            text += String(text: start, count: count)
+        }
 
         @inline(never)
         public mutating func appendInterpolation(_ value: String) { text += value }
@@ -38,6 +52,15 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
 
         @inline(never)
         public mutating func appendInterpolation(_ value: UInt64) { text += digits(value) }
+    }
+}
+
+extension String {
+    /// The text of a literal.
+    @inline(never)
+    @usableFromInline
+    init(text start: UnsafePointer<UInt8>, count: Int) {
+        self.init(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
     }
 }
 

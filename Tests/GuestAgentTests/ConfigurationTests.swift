@@ -16,8 +16,8 @@ func diagnostic<Value>(_ body: () throws -> Value) -> Diagnostic? {
 }
 
 func parse(_ text: String) throws -> Configuration {
-    var configuration = Configuration()
-    try ConfigurationParser.parse(text, path: "ringway.conf", into: &configuration)
+    let configuration = Configuration()
+    try ConfigurationParser.parse(text, path: "ringway.conf", into: configuration)
     return configuration
 }
 

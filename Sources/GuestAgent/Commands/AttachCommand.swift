@@ -51,7 +51,8 @@ struct AttachCommand {
             text += "\n"
             if waitMilliseconds > 0, local == nil {
                 Output.error(
-                    compose("ringway: port \(port): \(busID.text) is attached, but not set up yet; see `ringway port`\n"))
+                    compose(
+                        "ringway: port \(port): \(busID.text) is attached, but not set up yet; see `ringway port`\n"))
             }
         }
         return Output.result(text) ? .success : .ioError
@@ -62,7 +63,8 @@ struct AttachCommand {
         let found = try ImportDialogue.deviceList(agent).filter { rule.matches($0.record) }.map { $0.record.busID }
         guard !found.isEmpty else {
             throw Diagnostic(
-                .noSuch, "attaching \(rule.text): the peer offers no such device; `ringway list --remote` shows what it does")
+                .noSuch,
+                "attaching \(rule.text): the peer offers no such device; `ringway list --remote` shows what it does")
         }
         return found
     }

@@ -40,14 +40,18 @@ struct DetachCommand {
         case .rule(let rule):
             var found = forget(rule.text)
             for port in ports where port.state != .free {
-                guard let record = PortRecord.read(agent.runtimeDirectory, port), matches(rule, record) else { continue }
+                guard let record = PortRecord.read(agent.runtimeDirectory, port), matches(rule, record) else {
+                    continue
+                }
                 if record.rule != "-" { forget(record.rule) }
                 try detach(port.number)
                 found = true
             }
             guard found else {
                 throw Diagnostic(
-                    .noSuch, "detaching \(rule.text): no port has it and no rule wants it; `ringway port` shows what is attached")
+                    .noSuch,
+                    "detaching \(rule.text): no port has it and no rule wants it; `ringway port` shows what is attached"
+                )
             }
         }
         return .success

@@ -113,7 +113,8 @@ struct DoctorCommand {
                 let isMute = view.progress?.unansweredSeconds.map { $0 >= 5 } ?? false
                 return Finding(
                     level: isMute ? .fault : .caution, subject: subject, says: view.sentence,
-                    remedy: isMute ? "look at the agent and the device on the other side; the port is freed by itself" : "")
+                    remedy: isMute
+                        ? "look at the agent and the device on the other side; the port is freed by itself" : "")
             }
         }
     }

@@ -18,7 +18,8 @@ struct ListCommand {
         // `usbip list -r HOST`: there is one peer, whatever it is called.
         if let word = arguments.words.first, !remote { throw unexpected(word, "list") }
         return ListCommand(
-            agent: arguments.agent, remote: remote, parsable: arguments.has("--parsable"), json: arguments.has("--json"))
+            agent: arguments.agent, remote: remote, parsable: arguments.has("--parsable"), json: arguments.has("--json")
+        )
     }
 
     @inline(never)

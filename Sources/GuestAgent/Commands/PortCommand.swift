@@ -18,7 +18,8 @@ struct PortCommand {
     func execute() throws(Diagnostic) -> ExitCode {
         guard let ports = ImporterDriver(tree: tree).ports() else {
             throw Diagnostic(
-                .noSuch, "listing ports: vhci_hcd is not loaded; `ringway attach` loads it, or add it to this guest's image")
+                .noSuch,
+                "listing ports: vhci_hcd is not loaded; `ringway attach` loads it, or add it to this guest's image")
         }
         let views = PortView.all(ports, agent, tree)
         return Output.result(json ? jsonText(views) : plainText(views)) ? .success : .ioError
@@ -30,12 +31,15 @@ struct PortCommand {
         for view in views {
             text += compose("Port \(view.port.number < 10 ? "0" : "")\(view.port.number): \(view.sentence)\n")
             if let local = view.local {
-                text += compose("       \(local.record.identity)\(view.drivers.isEmpty ? "" : ", driver ")\(view.drivers.joined(by: " "))\n")
+                text += compose(
+                    "       \(local.record.identity)\(view.drivers.isEmpty ? "" : ", driver ")\(view.drivers.joined(by: " "))\n"
+                )
             }
             if let record = view.record {
                 text += compose(
                     "       \(view.local?.busID.text ?? "-") -> the peer's \(record.busID.text) (\(record.identity)), "
-                        + "channel \(record.channel)\(record.rule == "-" ? "" : compose(", by the rule \(record.rule)"))\n")
+                        + "channel \(record.channel)\(record.rule == "-" ? "" : compose(", by the rule \(record.rule)"))\n"
+                )
             }
         }
         return text
@@ -127,7 +131,8 @@ final class PortView {
         case .free: return "free"
         case .used where local != nil:
             let speed = compose("\(port.speed.name), \(port.speed.megabits) Mbit/s")
-            return drivers.isEmpty ? compose("set up, but no driver has taken it (\(speed))") : compose("in use (\(speed))")
+            return drivers.isEmpty
+                ? compose("set up, but no driver has taken it (\(speed))") : compose("in use (\(speed))")
         case .used: return "addressed, not set up yet" + waiting
         case .notAddressed: return "attached, never addressed" + waiting
         case .inError: return "in error: the kernel has given the connection up; detach it"

@@ -83,7 +83,9 @@ final class DeviceManager {
     /// Before the first turn of the loop.
     func start() {
         if kernel == nil {
-            Log.error("hearing of devices from the kernel: \(systemMessage(cs_errno())); they are not noticed when plugged in")
+            Log.error(
+                "hearing of devices from the kernel: \(systemMessage(cs_errno())); they are not noticed when plugged in"
+            )
         }
         settleAll()
         if !book.attachments.isEmpty { importer.sweepAt = 0 }

@@ -35,8 +35,11 @@ struct ExportDialogue {
             do throws(StreamFailure) { bytes = try stream.receive(atMost: decoder.needed) } catch {
                 throw Diagnostic(.unavailable, "\(tried.text): \(error.sentence); look at the other side's log")
             }
-            do throws(USBIPError) { _ = try bytes.withUnsafeBufferPointer { (all) throws(USBIPError) in
-                try decoder.feed(UnsafeRawBufferPointer(all)) } } catch {
+            do throws(USBIPError) {
+                _ = try bytes.withUnsafeBufferPointer { (all) throws(USBIPError) in
+                    try decoder.feed(UnsafeRawBufferPointer(all))
+                }
+            } catch {
                 throw Diagnostic(.badProtocol, "\(tried.text): it breaks the protocol: \(error.sentence)")
             }
         }

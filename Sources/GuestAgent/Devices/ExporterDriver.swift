@@ -19,12 +19,14 @@ struct ExporterDriver {
 
     var isLoaded: Bool { FileSystem.exists(tree.exporterDriver + "/match_busid") }
 
+    @inline(never)
     func state(_ busID: BusID) -> ExportState? {
         tree.number(busID.text, "usbip_status").flatMap { ExportState(rawValue: $0) }
     }
 
     /// Takes the device away from the driver that has it.
     /// - Throws: 66 no such device, 69 a hub or an imported device, 77, 74.
+    @inline(never)
     func bind(_ busID: BusID) throws(Diagnostic) {
         let device = try find(busID)
         if device.isExported { return }
@@ -49,11 +51,13 @@ struct ExporterDriver {
         forget(busID)
         _ = SysfsTree.write(tree.root + "/bus/usb/drivers_probe", busID.text)
         throw Diagnostic.system(
-            "\(tried.text): giving it to usbip-host", error, "see the kernel's log; the device has its own driver again")
+            "\(tried.text): giving it to usbip-host", error, "see the kernel's log; the device has its own driver again"
+        )
     }
 
     /// Gives the device back to its own driver. Its stream must have been closed before.
     /// - Throws: 66 no such device, or not exported; 69 still in use; 77, 74.
+    @inline(never)
     func unbind(_ busID: BusID) throws(Diagnostic) {
         let device = try find(busID)
         guard device.isExported else {
@@ -80,27 +84,32 @@ struct ExporterDriver {
     }
 
     /// A device that is plugged in there later is not taken by `usbip-host`.
+    @inline(never)
     func forget(_ busID: BusID) {
         _ = SysfsTree.write(tree.exporterDriver + "/match_busid", "del " + busID.text)
     }
 
     /// Hands a connection to the kernel, which holds its own reference to the socket from then on.
     /// - Returns: 0 or errno.
+    @inline(never)
     func connect(_ busID: BusID, socket: Int32) -> Int32 {
         SysfsTree.write(tree.path(busID.text, "usbip_sockfd"), compose("\(socket)\n"))
     }
 
     /// Every exported device.
+    @inline(never)
     func devices() -> [LocalDevice] {
         LocalDevice.busIDs(tree).filter { state($0) != nil }.compactMap { LocalDevice.read($0, tree) }
     }
 
+    @inline(never)
     private func find(_ busID: BusID) throws(Diagnostic) -> LocalDevice {
         if let device = LocalDevice.read(busID, tree) { return device }
         throw Diagnostic(.noSuch, "device \(busID.text): there is none with this bus id; `ringway list` shows all")
     }
 
     /// What cannot be exported, and why.
+    @inline(never)
     private func refuse(_ device: LocalDevice) throws(Diagnostic) {
         if device.isHub {
             throw Diagnostic(
@@ -110,7 +119,8 @@ struct ExporterDriver {
         if device.isImported {
             throw Diagnostic(
                 .unavailable,
-                "exporting \(device.busID.text): it is itself imported through vhci_hcd; export it where it is plugged in")
+                "exporting \(device.busID.text): it is itself imported through vhci_hcd; export it where it is plugged in"
+            )
         }
     }
 }

@@ -75,7 +75,8 @@ struct ImporterDriver {
         let tried: Message = "attaching \(record.busID.text)"
         guard speed != .unknown else {
             throw Diagnostic(
-                .badProtocol, "\(tried.text): the peer does not say how fast it is; unplug it there and plug it in again")
+                .badProtocol,
+                "\(tried.text): the peer does not say how fast it is; unplug it there and plug it in again")
         }
         for port in freePorts(speed) {
             let line = compose("\(port.number) \(socket) \(record.devid) \(speed.rawValue)")

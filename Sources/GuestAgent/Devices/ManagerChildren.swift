@@ -74,7 +74,8 @@ extension DeviceManager {
             case .answer(let client):
                 Self.answer(client, .ioError, "the kernel did not answer in time: a device's lock is held; see its log")
             case .settle(let busID):
-                Log.error("device \(busID.text): the kernel did not answer in time: its lock is held; see the kernel's log")
+                Log.error(
+                    "device \(busID.text): the kernel did not answer in time: its lock is held; see the kernel's log")
             case .serve, .awaitRelease, .sweep: break
             }
         }

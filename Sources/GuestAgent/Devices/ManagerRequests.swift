@@ -87,7 +87,8 @@ extension DeviceManager {
                 }
                 guard found || isStanding else {
                     throw Diagnostic(
-                        .noSuch, "exporting \(rule.text): there is no such device; `ringway list` shows all, and "
+                        .noSuch,
+                        "exporting \(rule.text): there is no such device; `ringway list` shows all, and "
                             + "`ringway export --match` waits for one")
                 }
                 if !found { text = compose("\(rule.text): no such device yet; it is exported when it is plugged in\n") }
@@ -120,7 +121,8 @@ extension DeviceManager {
                     text += compose("\(busID.text): no longer exported\n")
                 }
                 if devices.isEmpty, !wasStanding {
-                    throw Diagnostic(.noSuch, "unexporting \(rule.text): there is no such rule; `ringway list` shows all")
+                    throw Diagnostic(
+                        .noSuch, "unexporting \(rule.text): there is no such rule; `ringway list` shows all")
                 }
                 Self.answer(client, .success, text)
             } catch {

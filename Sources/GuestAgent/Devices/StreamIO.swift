@@ -29,6 +29,7 @@ struct StreamIO {
         deadline = Clock.microseconds() &+ UInt64(milliseconds) * 1000
     }
 
+    @inline(never)
     private func wait(_ events: Int32) throws(StreamFailure) {
         while true {
             let now = Clock.microseconds()
@@ -40,6 +41,7 @@ struct StreamIO {
         }
     }
 
+    @inline(never)
     func send(_ bytes: [UInt8]) throws(StreamFailure) {
         var done = 0
         while done < bytes.count {
@@ -58,6 +60,7 @@ struct StreamIO {
     }
 
     /// At least one byte, at most `limit`: a decoder says how many it can use, and what follows belongs to the kernel.
+    @inline(never)
     func receive(atMost limit: Int) throws(StreamFailure) -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: limit)
         while true {
@@ -69,6 +72,7 @@ struct StreamIO {
     }
 
     /// Everything up to the peer's end.
+    @inline(never)
     func receiveAll(atMost limit: Int) throws(StreamFailure) -> [UInt8] {
         var all: [UInt8] = []
         while all.count < limit {

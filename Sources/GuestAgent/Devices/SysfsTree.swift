@@ -13,19 +13,23 @@ struct SysfsTree {
     var exporterDriver: String { root + "/bus/usb/drivers/usbip-host" }
     var controllers: String { root + "/devices/platform" }
 
+    @inline(never)
     func path(_ device: String, _ attribute: String) -> String { compose("\(devices)/\(device)/\(attribute)") }
 
     /// An attribute of a USB device, without blanks at its ends; nil when there is none.
+    @inline(never)
     func attribute(_ device: String, _ attribute: String) -> String? {
         FileSystem.read(path(device, attribute)).map { $0.head(before: "\n").trimmed }
     }
 
+    @inline(never)
     func number(_ device: String, _ name: String, radix: UInt64 = 10) -> UInt32? {
         guard let text = attribute(device, name), let value = unsigned(text, radix: radix) else { return nil }
         return UInt32(truncatingIfNeeded: value)
     }
 
     /// The last part of the path that a symbolic link names; nil when it is none.
+    @inline(never)
     static func linkName(_ path: String) -> String? {
         var buffer = [CChar](repeating: 0, count: 1024)
         let count = buffer.withUnsafeMutableBufferPointer { place in
@@ -38,6 +42,7 @@ struct SysfsTree {
 
     /// Writes an attribute in one call, as the kernel wants it.
     /// - Returns: 0 or errno.
+    @inline(never)
     static func write(_ path: String, _ text: String) -> Int32 {
         let fd = path.withCString { cs_open($0, O_WRONLY | O_CLOEXEC, 0) }
         guard fd >= 0 else { return cs_errno() }
