@@ -5,9 +5,10 @@ import USBIP
 /// A service in a guest that misbehaves towards the peer, for scenarios. It takes the place of `usbipd` at the agent's
 /// socket of port 3240.
 ///
-///     uncooperative mute BUSID SPEED PORT   gives that device away, and never answers one of its requests; every other
-///                                           device comes from another service port
-///     uncooperative slow MILLISECONDS PORT  passes on to another service port, each answer that much later
+///     uncooperative mute BUSID SPEED PORT         gives that device away, and never answers one of its requests
+///     uncooperative slow BUSID MILLISECONDS PORT  answers for that device so much later
+///
+/// Every other device comes from the service at PORT as it is.
 @c(ringway_main)
 public func uncooperativeMain(
     _ argc: Int32, _ argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
@@ -16,16 +17,18 @@ public func uncooperativeMain(
     for i in 1..<max(1, Int(argc)) {
         if let word = argv[i] { words.append(String(cString: word)) }
     }
-    guard words.count >= 3, let port = decimal(words[words.count - 1]) else { return 64 }
+    guard words.count == 4, let busID = BusID(words[1]), let port = decimal(words[3]) else { return 64 }
+    let manner: Service.Manner
+    if let speed = USBSpeed(sysfs: words[2]), words[0].utf8.first == UInt8(ascii: "m") {
+        manner = .mute(speed)
+    } else if let delay = decimal(words[2]), words[0].utf8.first == UInt8(ascii: "s") {
+        manner = .slow(Int32(truncatingIfNeeded: delay))
+    } else {
+        return 64
+    }
     let listener = Local.listen("/run/ringway/port/3240.4")
     guard listener >= 0 else { return 74 }
-    if let busID = BusID(words[1]), let speed = USBSpeed(sysfs: words[2]) {
-        return MuteService(busID: busID, speed: speed, port: port).run(listener)
-    }
-    if let delay = decimal(words[1]) {
-        return SlowService(milliseconds: Int32(truncatingIfNeeded: delay), port: port).run(listener)
-    }
-    return 64
+    return Service(busID: busID, manner: manner, port: port).run(listener)
 }
 
 /// The number that decimal digits make.
