@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A guest's initramfs: Debian's kernel modules, busybox, `usbip` and `usbipd`, and Ringway.
+/// A guest's initramfs: Debian's kernel modules and busybox, Ringway, and unless it is bare Debian's `usbip` and `usbipd`.
 public struct GuestImage {
     /// Downloads what is missing, builds the kernel module, and writes the image.
     public static func build(_ request: ImageRequest, progress: Progress) throws -> BuiltImage {
@@ -28,7 +28,8 @@ public struct GuestImage {
         self.request = request
         let debian = try DebianPackages(
             architecture: request.architecture, cache: request.cache, progress: progress)
-        packages = try debian.fetch(debian.closure(of: ["busybox-static", "usbip"]))
+        let names = request.kind == .bare ? ["busybox-static"] : ["busybox-static", "usbip"]
+        packages = try debian.fetch(debian.closure(of: names))
         tree = try KernelTree(packages: debian, cache: request.cache, progress: progress)
         module = try tree.build(
             module: "ringway_uio", source: request.root.appendingPathComponent("kernel/ringway_uio"),
@@ -95,6 +96,10 @@ public struct GuestImage {
         // What must be there before /init has made busybox's other names.
         contents.link("/usr/bin/sh", to: "busybox")
         contents.link("/usr/sbin/modprobe", to: "../bin/busybox")
+        if request.kind == .stock { try addUSBIP(to: &contents) }
+    }
+
+    private func addUSBIP(to contents: inout ImageContents) throws {
         let usbip = try package("usbip")
         let programs = try ["usbip", "usbipd"].map { try file("sbin/\($0)", in: usbip) }
         for program in programs {
@@ -135,9 +140,9 @@ public struct GuestImage {
         try contents.add(
             "/etc/hostname", data: Data("\(request.role.rawValue)\n".utf8), mode: 0o644, origin: "ringway")
         guard let agent = request.agent else { return }
-        for (path, url) in [
-            ("/usr/bin/ringway", agent.agent), ("/usr/lib/ringway/libringway-preload.so", agent.preload),
-        ] {
+        var files = [("/usr/bin/ringway", agent.agent)]
+        if request.kind == .stock { files.append(("/usr/lib/ringway/libringway-preload.so", agent.preload)) }
+        for (path, url) in files {
             guard FileManager.default.fileExists(atPath: url.path) else {
                 throw RigError(
                     tried: "put \(path) into an image", happened: "there is no \(url.path)",

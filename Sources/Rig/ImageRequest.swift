@@ -88,6 +88,7 @@ public struct ImageRequest: Sendable {
     public var output: URL
     public var architecture: GuestArchitecture
     public var role: GuestRole
+    public var kind: ImageKind
     /// The text of `/etc/ringway/ringway.conf`.
     public var configuration: String
     /// Nil builds an image without the agent and the preload library.
@@ -100,13 +101,14 @@ public struct ImageRequest: Sendable {
 
     /// - Parameter cache: `.build-rig/cache` below the root unless given, or named by `RINGWAY_RIG_CACHE`.
     public init(
-        root: URL, output: URL, role: GuestRole, configuration: String, agent: AgentBinaries?,
-        architecture: GuestArchitecture = .x86_64, extraFiles: [GuestFile] = [], extraModules: [String] = [],
-        ballastBytes: Int = 0, cache: URL? = nil
+        root: URL, output: URL, role: GuestRole, kind: ImageKind = .stock, configuration: String,
+        agent: AgentBinaries?, architecture: GuestArchitecture = .x86_64, extraFiles: [GuestFile] = [],
+        extraModules: [String] = [], ballastBytes: Int = 0, cache: URL? = nil
     ) {
         self.root = root
         self.output = output
         self.role = role
+        self.kind = kind
         self.configuration = configuration
         self.agent = agent
         self.architecture = architecture
@@ -122,6 +124,14 @@ public struct ImageRequest: Sendable {
         }
         return root.appendingPathComponent(".build-rig/cache")
     }
+}
+
+/// What an image holds besides the kernel's modules, busybox and the agent.
+public enum ImageKind: String, Sendable, CaseIterable {
+    /// Debian's `usbip` and `usbipd` with their libraries, and the library that leads them over the ring.
+    case stock
+    /// Nothing.
+    case bare
 }
 
 /// An image that is ready to boot.

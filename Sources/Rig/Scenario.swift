@@ -19,6 +19,7 @@ public struct Scenario: Sendable {
 struct GuestDeclaration: Sendable, Equatable {
     let name: String
     var role: GuestRole
+    var image = ImageKind.stock
     var setup = GuestSetup()
     var sticks: [Stick] = []
     /// Bytes of a file in the image that only takes room.
@@ -110,6 +111,10 @@ enum HostQuery: String, Sendable, CaseIterable {
     case kernel
     /// `packaged-kernel GUEST`: md5 and version of the kernel's Debian package, as JSON.
     case packagedKernel = "packaged-kernel"
+    /// `origins GUEST`: the names of what the files of the guest's image come from: packages, `ringway`, `depmod`.
+    case origins
+    /// `unpacked GUEST`: KiB that the guest's image takes once it is unpacked.
+    case unpacked
     /// `memory-needed GUEST`: MiB with which the guest's image unpacks.
     case memoryNeeded = "memory-needed"
     /// `memory-given GUEST`: MiB of the guest's last boot.

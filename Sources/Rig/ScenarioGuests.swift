@@ -119,7 +119,7 @@ final class ScenarioGuests {
         return try GuestImage.build(
             ImageRequest(
                 root: environment.root, output: folder.image(guest.name),
-                role: guest.role, configuration: "", agent: isBuilt ? binaries : nil,
+                role: guest.role, kind: guest.image, configuration: "", agent: isBuilt ? binaries : nil,
                 architecture: environment.architecture, extraModules: guest.modules, ballastBytes: guest.ballast),
             progress: environment.progress)
     }

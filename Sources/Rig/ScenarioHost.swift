@@ -13,6 +13,10 @@ extension ScenarioRunner {
         case .packaged: return try packaged(arguments[1], in: guest(arguments[0]))
         case .kernel: return try runningKernel(of: guest(arguments[0]))
         case .packagedKernel: return try packagedKernel(of: guest(arguments[0]).image)
+        case .origins:
+            let labels = try guest(arguments[0]).image.manifest.entries.map { $0.origin.prefix { $0 != " " } }
+            return Set(labels).sorted().joined(separator: " ")
+        case .unpacked: return "\(try guest(arguments[0]).image.unpackedSize >> 10)"
         case .memoryNeeded: return "\(try guest(arguments[0]).image.memoryNeeded >> 20)"
         case .memoryGiven: return "\(try guest(arguments[0]).machine.settings.memory >> 20)"
         }

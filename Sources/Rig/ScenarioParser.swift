@@ -67,6 +67,11 @@ struct ScenarioParser {
         case "memory", "section", "doorbell":
             guard words.count == 2 else { throw error(line, .missing("one value", in: words[0])) }
             try StatementParser.apply(words[0], words[1], to: &guest.setup, at: line, file: file)
+        case "image":
+            guard words.count == 2, let kind = ImageKind(rawValue: words[1]) else {
+                throw error(line, .badValue(line.rest, wanted: "stock or bare"))
+            }
+            guest.image = kind
         case "ballast":
             guard words.count == 2, let size = ScenarioValue.size(words[1]) else {
                 throw error(line, .badValue(line.rest, wanted: "a size, such as 64M"))

@@ -53,7 +53,8 @@ struct StatementParser {
         switch query {
         case .sha256, .holders:
             guard names.stick(words[1]) != nil else { throw error(line, .unknownName(words[1], kind: "stick")) }
-        case .packaged, .kernel, .packagedKernel, .memoryNeeded, .memoryGiven: _ = try guest(words[1], line)
+        case .packaged, .kernel, .packagedKernel, .origins, .unpacked, .memoryNeeded, .memoryGiven:
+            _ = try guest(words[1], line)
         }
         var arguments: [Template] = []
         for word in words.dropFirst() { arguments.append(try template(word, line)) }

@@ -43,9 +43,10 @@ import Testing
     }
 
     @Test func aGuestOfAnyNameTakesARole() throws {
-        let text = "title T\nguest small as importer\n ballast 8M\n modules usbmon\nstep S\n boot small"
+        let text = "title T\nguest small as importer\n ballast 8M\n modules usbmon\n image bare\nstep S\n boot small"
         let guest = try Scenario.parse(text, name: "t", file: "t").guests[0]
         #expect(guest.role == .importer && guest.ballast == 8 << 20 && guest.modules == ["usbmon"])
+        #expect(guest.image == .bare)
     }
 
     @Test func outcomesBelongToTheCommandAboveThem() throws {
@@ -156,6 +157,7 @@ import Testing
         ("stick disk 64M on ehci\nstep S\n boot exporter", 8, .duplicate("disk")),
         ("stick other 64M on uhci\nstep S\n boot exporter", 8, .badValue("uhci", wanted: "ehci or xhci")),
         ("stick other 1000 on ehci\n", 8, .badValue("1000", wanted: "a size in whole sectors, such as 64M")),
+        ("image large\n", 8, .badValue("large", wanted: "stock or bare")),
         ("memory lots\n", 8, .badValue("lots", wanted: "a size in whole MiB")),
         ("guest exporter\n", 8, .duplicate("exporter")),
         ("guest third\n", 8, .badValue("third", wanted: "exporter or importer")),
