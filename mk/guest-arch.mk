@@ -53,7 +53,7 @@ say = @printf '%8s  %s\n' $(ARCH) '$(1)'
 
 .DELETE_ON_ERROR:
 .PHONY: all force
-all: $(OUT)/ringway $(OUT)/libringway-preload.so
+all: $(OUT)/ringway $(OUT)/libringway-preload.so $(OUT)/tests/uncooperative
 
 # One stamp a list of inputs: it changes when a source is added or removed, or when the flags do.
 define stamp
@@ -118,6 +118,18 @@ $(OUT)/libringway-preload.so: $(OBJ)/SocketShim.o $(SHIM_C) Sources/SocketShim/e
 	@$(LINK) -shared -Wl,-soname,libringway-preload.so -Wl,--version-script=Sources/SocketShim/exports.map \
 	    $(OBJ)/SocketShim.o $(SHIM_C) -o $@.unstripped
 	@$(OBJCOPY) --strip-all $@.unstripped $@
+
+# A peer that misbehaves, for scenarios.
+UNCOOPERATIVE := $(sort $(wildcard Tests/UncooperativePeer/*.swift))
+$(OBJ)/UncooperativePeer.o: $(UNCOOPERATIVE) $(OBJ)/USBIP.o $(OBJ)/settings $(C_HEADERS) | $(SYSROOT)/packages
+	$(call say,UncooperativePeer)
+	@rm -f $@
+	@$(SWIFTC) $(SWIFTFLAGS) -Osize -module-name UncooperativePeer -c $(UNCOOPERATIVE) -o $@
+PEER_OBJECTS := $(OBJ)/main.o $(OBJ)/UncooperativePeer.o $(OBJ)/USBIP.o $(CSHIM) $(SUPPORT)
+$(OUT)/tests/uncooperative: $(PEER_OBJECTS)
+	@mkdir -p $(@D)
+	@$(LINK) -static-pie $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(PEER_OBJECTS) $(UNICODE) \
+	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@
 
 # The program that the preload library's tests run, once for each libc.
 PROBES := $(OUT)/tests/probe-glibc $(OUT)/tests/probe-musl

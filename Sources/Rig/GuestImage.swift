@@ -152,6 +152,11 @@ public struct GuestImage {
             }
             contents.add(path, file: url, mode: 0o755, origin: "ringway")
         }
+        // What plays a peer that misbehaves; a scenario without one does not miss it.
+        let peer = agent.agent.deletingLastPathComponent().appendingPathComponent("tests/uncooperative")
+        if FileManager.default.fileExists(atPath: peer.path) {
+            contents.add("/usr/lib/rig/uncooperative", file: peer, mode: 0o755, origin: "ringway")
+        }
     }
 
     private func package(_ name: String) throws -> DebianPackage {

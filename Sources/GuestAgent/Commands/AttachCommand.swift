@@ -10,13 +10,15 @@ struct AttachCommand {
     /// Again and again, whenever the peer offers it.
     let isStanding: Bool
     let waitMilliseconds: Int
+    /// The port that it has to be; nil for any.
+    let port: Int?
     var tree = SysfsTree()
 
     @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> AttachCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "attach", flags: ["--auto", "--no-wait"],
-            values: ["-b|--busid", "-m|--match", "-r|--remote", "-w|--wait"], words: 1)
+            values: ["-b|--busid", "-m|--match", "-r|--remote", "-w|--wait", "-p|--port"], words: 1)
         let match = arguments.value("--match")
         let text = try arguments.subject(match == nil ? "--busid" : "--match", "bus id of the peer, or --match RULE")
         guard let rule = DeviceRule(text), !rule.namesSerial else {
@@ -30,8 +32,13 @@ struct AttachCommand {
             }
             seconds = value
         }
+        let port = arguments.value("--port").map { number($0, in: 0...65535) }
+        if let port, port == nil {
+            throw Diagnostic(.usage, "attach: --port \(arguments.value("--port") ?? "") must be a port's number")
+        }
         return AttachCommand(
-            agent: arguments.agent, rule: rule, isStanding: arguments.has("--auto"), waitMilliseconds: seconds * 1000)
+            agent: arguments.agent, rule: rule, isStanding: arguments.has("--auto"), waitMilliseconds: seconds * 1000,
+            port: port ?? nil)
     }
 
     @inline(never)
@@ -44,7 +51,7 @@ struct AttachCommand {
         let attachment = Attachment(agent: agent, driver: driver)
         var text = ""
         for busID in try devices() {
-            let port = try attachment.attach(busID)
+            let port = try attachment.attach(busID, port: self.port)
             text += compose("port \(port): \(busID.text)")
             let local = waitMilliseconds > 0 ? driver.awaitDevice(port, milliseconds: waitMilliseconds) : nil
             if let local { text += compose(" is \(local.text) here") }

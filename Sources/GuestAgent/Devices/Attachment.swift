@@ -11,13 +11,13 @@ struct Attachment {
     /// - Parameter rule: the rule that wants it; "-" when a user does.
     /// - Returns: the port.
     /// - Throws: 69 when the peer refuses or no port is free, 76, 77, 74.
-    func attach(_ busID: BusID, rule: String = "-") throws(Diagnostic) -> Int {
+    func attach(_ busID: BusID, rule: String = "-", port wanted: Int? = nil) throws(Diagnostic) -> Int {
         try driver.load()
         let connection = try agent.connect(port: ImportDialogue.port)
         // The kernel holds its own reference; ours would keep a dead connection's channel.
         defer { close(connection.socket) }
         let record = try ImportDialogue.request(busID, connection.socket)
-        let port = try driver.attach(record, socket: connection.socket)
+        let port = try driver.attach(record, socket: connection.socket, port: wanted)
         PortRecord(
             busID: busID, identity: record.identity, devid: record.devid, channel: connection.channel, rule: rule
         ).write(agent.runtimeDirectory, port)

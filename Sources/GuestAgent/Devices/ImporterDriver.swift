@@ -15,6 +15,8 @@ final class ImporterPort {
     }
 
     let number: Int
+    /// Which vhci_hcd.N it belongs to.
+    let controller: Int
     let isSuperSpeed: Bool
     let state: State
     /// These mean something in state `used` only; otherwise the kernel prints zeros.
@@ -24,12 +26,13 @@ final class ImporterPort {
     let localBusID: BusID?
 
     /// - Parameter line: `hub port sta spd dev sockfd local_busid`.
-    init?(_ line: String) {
+    init?(_ line: String, controller: Int = 0) {
         let columns = line.words
         guard columns.count >= 6, let number = unsigned(columns[1]), number < 65536,
             let state = unsigned(columns[2]).flatMap({ State(rawValue: UInt32(truncatingIfNeeded: $0)) })
         else { return nil }
         self.number = Int(number)
+        self.controller = controller
         self.state = state
         isSuperSpeed = columns[0] == "ss"
         speed = unsigned(columns[3]).flatMap { USBSpeed(rawValue: UInt32(truncatingIfNeeded: $0)) } ?? .unknown
@@ -53,7 +56,7 @@ struct ImporterDriver {
         var ports: [ImporterPort] = []
         var controller = 0
         while true {
-            ports += table.parts(between: "\n").compactMap { ImporterPort($0) }
+            ports += table.parts(between: "\n").compactMap { ImporterPort($0, controller: controller) }
             controller += 1
             // status, status.1, status.2 …: one a controller, all in the first one's directory.
             guard let next = FileSystem.read(compose("\(directory)/status.\(controller)")) else { return ports }
@@ -61,15 +64,23 @@ struct ImporterDriver {
         }
     }
 
-    /// Ports that take a device of that speed and are free, lowest first.
+    /// Ports that take a device of that speed and are free. The kernel sets up one device of a controller at a time, and
+    /// one that does not answer keeps the others waiting: so a controller without a device that is being set up comes
+    /// first; among these the lowest port.
     func freePorts(_ speed: USBSpeed) -> [ImporterPort] {
-        (ports() ?? []).filter { $0.state == .free && $0.isSuperSpeed == speed.isSuper }
+        let all = ports() ?? []
+        let free = all.filter { $0.state == .free && $0.isSuperSpeed == speed.isSuper }
+        func isBusy(_ port: ImporterPort) -> Bool {
+            all.contains { $0.controller == port.controller && $0.state == .notAddressed }
+        }
+        return free.filter { !isBusy($0) } + free.filter { isBusy($0) }
     }
 
     /// Gives the kernel a connection; it holds its own reference to the socket from then on.
+    /// - Parameter wanted: the port that it has to be; nil for any.
     /// - Returns: the port.
     /// - Throws: 69 when no port is free, 77, 74.
-    func attach(_ record: DeviceRecord, socket: Int32) throws(Diagnostic) -> Int {
+    func attach(_ record: DeviceRecord, socket: Int32, port wanted: Int? = nil) throws(Diagnostic) -> Int {
         // The hub is chosen by speed; super-speed-plus is refused by the kernel, which carries it as super.
         let speed = record.speed.clamped
         let tried: Message = "attaching \(record.busID.text)"
@@ -78,13 +89,19 @@ struct ImporterDriver {
                 .badProtocol,
                 "\(tried.text): the peer does not say how fast it is; unplug it there and plug it in again")
         }
-        for port in freePorts(speed) {
+        for port in freePorts(speed) where wanted == nil || wanted == port.number {
             let line = compose("\(port.number) \(socket) \(record.devid) \(speed.rawValue)")
             let error = SysfsTree.write(directory + "/attach", line)
             if error == 0 { return port.number }
             // Somebody else was faster.
             if error == EBUSY { continue }
             throw Diagnostic.system(tried, error, error == EACCES ? "run as root" : "see the kernel's log")
+        }
+        if let wanted {
+            throw Diagnostic(
+                .unavailable,
+                "\(tried.text): port \(wanted) is no free \(speed.isSuper ? "super-speed" : "high-speed") port; "
+                    + "leave --port out to take any")
         }
         throw Diagnostic(
             .unavailable,
