@@ -78,7 +78,7 @@ public struct AcceleratorChoice {
         let machine = try QemuMachine(
             MachineSettings(
                 name: "kvm-probe", architecture: architecture, accelerator: .kvm, memory: image.memoryNeeded,
-                kernel: image.kernel, initramfs: image.url, doorbell: nil, sticks: []),
+                kernel: image.kernel, initramfs: image.url, doorbell: nil, devices: []),
             root: root, runFolder: runFolder)
         try machine.start()
         defer { machine.kill() }

@@ -28,7 +28,8 @@ public struct GuestImage {
         self.request = request
         let debian = try DebianPackages(
             architecture: request.architecture, cache: request.cache, progress: progress)
-        let names = request.kind == .bare ? ["busybox-static"] : ["busybox-static", "usbip"]
+        var names = ["busybox-static"] + request.packageFiles.map(\.package)
+        if request.kind == .stock { names.append("usbip") }
         packages = try debian.fetch(debian.closure(of: names))
         tree = try KernelTree(packages: debian, cache: request.cache, progress: progress)
         module = try tree.build(
@@ -96,19 +97,20 @@ public struct GuestImage {
         // What must be there before /init has made busybox's other names.
         contents.link("/usr/bin/sh", to: "busybox")
         contents.link("/usr/sbin/modprobe", to: "../bin/busybox")
-        if request.kind == .stock { try addUSBIP(to: &contents) }
-    }
-
-    private func addUSBIP(to contents: inout ImageContents) throws {
-        let usbip = try package("usbip")
-        let programs = try ["usbip", "usbipd"].map { try file("sbin/\($0)", in: usbip) }
-        for program in programs {
-            try contents.add("/usr/sbin/\(program.lastPathComponent)", file: program, of: usbip, mode: 0o755)
+        var files = request.packageFiles
+        if request.kind == .stock {
+            files += ["/usr/sbin/usbip", "/usr/sbin/usbipd"].map { PackageFile(package: "usbip", path: $0) }
+            files.append(PackageFile(package: "usb.ids", path: "/usr/share/misc/usb.ids"))
+        }
+        var programs: [URL] = []
+        for wanted in files {
+            let package = try package(wanted.package)
+            let file = try file(String(wanted.path.dropFirst()), in: package)
+            let isProgram = try ElfFile(reading: file) != nil
+            try contents.add(wanted.path, file: file, of: package, mode: isProgram ? 0o755 : 0o644)
+            if isProgram { programs.append(file) }
         }
         try addLibraries(of: programs, to: &contents)
-        let names = try package("usb.ids")
-        try contents.add(
-            "/usr/share/misc/usb.ids", file: try file("share/misc/usb.ids", in: names), of: names, mode: 0o644)
     }
 
     private func addLibraries(of programs: [URL], to contents: inout ImageContents) throws {

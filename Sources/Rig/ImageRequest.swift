@@ -57,6 +57,13 @@ public struct GuestFile: Sendable {
     }
 }
 
+/// A file of a Debian package that goes into an image; with its libraries where it is a program.
+public struct PackageFile: Sendable, Equatable {
+    let package: String
+    /// The absolute path, in the package and in the guest.
+    let path: String
+}
+
 /// The two guest binaries that `make guest` leaves in `.build-guest/<architecture>/`.
 public struct AgentBinaries: Sendable {
     /// Becomes `/usr/bin/ringway`.
@@ -96,6 +103,7 @@ public struct ImageRequest: Sendable {
     public var extraFiles: [GuestFile]
     /// Kernel modules beyond those of the role.
     public var extraModules: [String]
+    public var packageFiles: [PackageFile]
     /// Size of a file that does nothing but take room: for the scenario of the image that is too large.
     public var ballastBytes: Int
 
@@ -103,7 +111,7 @@ public struct ImageRequest: Sendable {
     public init(
         root: URL, output: URL, role: GuestRole, kind: ImageKind = .stock, configuration: String,
         agent: AgentBinaries?, architecture: GuestArchitecture = .x86_64, extraFiles: [GuestFile] = [],
-        extraModules: [String] = [], ballastBytes: Int = 0, cache: URL? = nil
+        extraModules: [String] = [], packageFiles: [PackageFile] = [], ballastBytes: Int = 0, cache: URL? = nil
     ) {
         self.root = root
         self.output = output
@@ -114,6 +122,7 @@ public struct ImageRequest: Sendable {
         self.architecture = architecture
         self.extraFiles = extraFiles
         self.extraModules = extraModules
+        self.packageFiles = packageFiles
         self.ballastBytes = ballastBytes
         self.cache = cache ?? Self.defaultCache(root: root)
     }

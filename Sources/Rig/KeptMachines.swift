@@ -9,7 +9,7 @@ public struct KeptMachine: Codable, Sendable {
     let process: ProcessIdentity
     let sockets: MachineSockets
     let socketFolder: String
-    /// The images of its sticks.
+    /// What its devices keep.
     let files: [String]
 
     public var isRunning: Bool { process.isAlive }
@@ -62,11 +62,11 @@ extension ScenarioRunner {
     public func keep() throws -> [String] {
         let kept = guests.all.compactMap { guest -> KeptMachine? in
             guard guest.machine.isRunning, let process = guest.machine.identity else { return nil }
-            let sticks = guest.declaration.sticks.map { folder.stick($0.name).path }
+            let files = guest.declaration.devices.compactMap { folder.file(of: $0)?.path }
             return KeptMachine(
                 name: guest.name, run: folder.logs.lastPathComponent, process: process,
                 sockets: guest.machine.sockets, socketFolder: folder.sockets.path,
-                files: sticks + [guest.image.url.path])
+                files: files + [guest.image.url.path])
         }
         try KeptMachine.add(kept, root: environment.root)
         Cleanup.shared.cancelAll()

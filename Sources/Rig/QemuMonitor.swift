@@ -12,7 +12,7 @@ final class QemuMonitor {
     }
 
     /// Has QEMU execute `command` and waits for its answer.
-    func execute(_ command: String, _ arguments: [String: String] = [:]) throws {
+    func execute(_ command: String, _ arguments: [String: Any] = [:]) throws {
         let request: [String: Any] = ["execute": command, "arguments": arguments, "id": command]
         let line = try JSONSerialization.data(withJSONObject: request)
         guard socket.send([UInt8](line) + [10]) else { throw failure(command, "QEMU has closed its monitor") }

@@ -29,28 +29,6 @@ struct QemuOptions: Equatable {
     }
 }
 
-/// A USB mass-storage stick that QEMU emulates for a guest.
-public struct Stick: Equatable, Sendable {
-    /// The controller that it is plugged into; decides the speed.
-    public enum Bus: String, Sendable, CaseIterable {
-        /// 480 Mbit/s.
-        case ehci
-        /// 5000 Mbit/s.
-        case xhci
-
-        var device: String { self == .ehci ? "usb-ehci" : "qemu-xhci" }
-    }
-
-    public let name: String
-    public let size: Int
-    public let bus: Bus
-
-    /// The device as the monitor's `device_add` wants it.
-    var device: [String: String] {
-        ["driver": "usb-storage", "id": name, "drive": "\(name)-image", "bus": "\(bus.rawValue).0"]
-    }
-}
-
 /// What one virtual machine is made of.
 struct MachineSettings {
     var name: String
@@ -62,7 +40,8 @@ struct MachineSettings {
     var initramfs: URL
     /// The socket of the ivshmem server; nil for a guest that shares nothing.
     var doorbell: String?
-    var sticks: [(stick: Stick, image: URL)]
+    /// With the file of each: a disk's content, or what a sound device has played.
+    var devices: [(device: EmulatedDevice, file: URL?)]
 
     /// QEMU's whole command line.
     func arguments(fixed: QemuOptions, sockets: MachineSockets, console: URL) -> [String] {
@@ -78,17 +57,12 @@ struct MachineSettings {
             words += ["-chardev", "socket,id=ivshmem,path=\(doorbell)"]
             words += ["-device", "ivshmem-doorbell,vectors=1,chardev=ivshmem"]
         }
-        for bus in Stick.Bus.allCases where sticks.contains(where: { $0.stick.bus == bus }) {
-            words += ["-device", "\(bus.device),id=\(bus.rawValue)"]
+        for bus in EmulatedDevice.Bus.allCases where devices.contains(where: { $0.device.bus == bus }) {
+            words += ["-device", bus.controller]
         }
-        for (stick, image) in sticks {
-            // A node of its own, unlike a -drive, stays when the device is unplugged. A comma in a path is doubled.
-            let path = image.path.replacingOccurrences(of: ",", with: ",,")
-            let node = "driver=raw,node-name=\(stick.name)-image,file.driver=file,file.filename=\(path)"
-            words += ["-blockdev", node]
-            let device = stick.device.filter { $0.key != "driver" }.map { "\($0.key)=\($0.value)" }.sorted()
-            words += ["-device", "usb-storage,\(device.joined(separator: ","))"]
-        }
+        // Keys go to the first keyboard of a machine, which would be the one of its board.
+        if devices.contains(where: { $0.device.kind == .keyboard }) { words += ["-machine", "i8042=off"] }
+        for (device, file) in devices { words += device.arguments(file: file) }
         return words
     }
 }

@@ -30,8 +30,18 @@ public struct RunFolder: Sendable {
 
     func socket(_ name: String) -> String { sockets.appendingPathComponent(name).path }
 
-    /// Where a stick's content lies.
-    func stick(_ name: String) -> URL { logs.appendingPathComponent("\(name).img") }
+    /// Where a disk's content lies.
+    func disk(_ name: String) -> URL { logs.appendingPathComponent("\(name).img") }
+    /// Where QEMU puts what a sound device plays.
+    func sound(_ name: String) -> URL { logs.appendingPathComponent("\(name).wav") }
+    /// What the host keeps for a device.
+    func file(of device: EmulatedDevice) -> URL? {
+        switch device.kind {
+        case .stick, .uas: disk(device.name)
+        case .sound: sound(device.name)
+        case .keyboard: nil
+        }
+    }
     /// Where a guest's image lies.
     func image(_ guest: String) -> URL { logs.appendingPathComponent("\(guest).cpio.gz") }
 
@@ -39,7 +49,7 @@ public struct RunFolder: Sendable {
     func removeAllButLogs() {
         try? FileManager.default.removeItem(at: sockets)
         for name in (try? FileManager.default.contentsOfDirectory(atPath: logs.path)) ?? []
-        where name.hasSuffix(".img") || name.hasSuffix(".cpio.gz") {
+        where [".img", ".wav", ".cpio.gz"].contains(where: name.hasSuffix) {
             try? FileManager.default.removeItem(at: logs.appendingPathComponent(name))
         }
     }

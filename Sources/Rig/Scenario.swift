@@ -21,11 +21,13 @@ struct GuestDeclaration: Sendable, Equatable {
     var role: GuestRole
     var image = ImageKind.stock
     var setup = GuestSetup()
-    var sticks: [Stick] = []
+    var devices: [EmulatedDevice] = []
     /// Bytes of a file in the image that only takes room.
     var ballast = 0
     /// Kernel modules beyond those of the role.
     var modules: [String] = []
+    /// Files of Debian packages beyond those of every image.
+    var packageFiles: [PackageFile] = []
 }
 
 /// What a boot may change.
@@ -84,7 +86,9 @@ enum Action: Sendable {
     case host(HostQuery, [Template])
     case boot(guests: [Template], changes: [SetupChange], forced: Bool, waits: Bool)
     case machine(MachineVerb, guests: [Template])
-    case plug(guest: Template, stick: String, isIn: Bool)
+    case plug(guest: Template, device: String, isIn: Bool)
+    /// Presses and lets go keys one after the other, by QEMU's names for them.
+    case press(guest: Template, keys: [String])
     case agent(AgentVerb, guests: [Template])
     case waitForLink(guests: [Template])
     case waitForJob(String)
@@ -101,9 +105,11 @@ struct SetupChange: Sendable {
 }
 
 enum HostQuery: String, Sendable, CaseIterable {
-    /// `sha256 STICK`: of a stick's whole image file.
+    /// `sha256 DISK`: of a disk's whole image file.
     case sha256
-    /// `holders STICK`: the names of the guests whose QEMU has the image open; other processes by pid.
+    /// `sound DEVICE`: bytes and sha256 of what a sound device has played, without the silence around it, as JSON.
+    case sound
+    /// `holders DISK`: the names of the guests whose QEMU has the image open; other processes by pid.
     case holders
     /// `packaged GUEST PATH`: the sha256 of a file of the guest's image as it lies in its Debian package.
     case packaged
@@ -156,8 +162,8 @@ struct Outcome: Sendable, Equatable {
     enum Status: Sendable, Equatable { case exactly(Int), fails, any }
     struct Capture: Sendable, Equatable {
         let variable: String
-        /// Names and indices on the way into the JSON text that was printed; nil for all of the text.
-        let path: [String]?
+        /// Names, indices and `key=value` on the way into the JSON text that was printed; nil for all of the text.
+        let path: [Template]?
     }
 
     var status = Status.exactly(0)

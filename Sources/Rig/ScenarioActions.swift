@@ -25,7 +25,8 @@ extension ScenarioRunner {
         case .boot(let names, let changes, let forced, let waits):
             try boot(names, changes, forced: forced, waits: waits, outcome)
         case .machine(let verb, let names): try machines(verb, names)
-        case .plug(let guest, let stick, let isIn): try plug(self.guest(guest), stick, isIn: isIn)
+        case .plug(let guest, let device, let isIn): try plug(self.guest(guest), device, isIn: isIn)
+        case .press(let guest, let keys): try press(keys, self.guest(guest))
         case .agent(let verb, let names): for name in names { try agent(verb, guest(name)) }
         case .waitForLink(let names):
             let limit = outcome.limit ?? .seconds(20)
@@ -90,11 +91,21 @@ extension ScenarioRunner {
         }
     }
 
-    private func plug(_ guest: ScenarioGuest, _ stick: String, isIn: Bool) throws {
+    private func plug(_ guest: ScenarioGuest, _ name: String, isIn: Bool) throws {
         let monitor = try guest.machine.monitor()
-        guard isIn else { return try monitor.execute("device_del", ["id": stick]) }
-        guard let stick = guest.declaration.sticks.first(where: { $0.name == stick }) else { return }
-        try monitor.execute("device_add", stick.device)
+        guard isIn else { return try monitor.execute("device_del", ["id": name]) }
+        guard let device = guest.declaration.devices.first(where: { $0.name == name }) else { return }
+        try monitor.execute("device_add", device.device)
+    }
+
+    private func press(_ keys: [String], _ guest: ScenarioGuest) throws {
+        let monitor = try guest.machine.monitor()
+        for key in keys {
+            for isDown in [true, false] {
+                let data: [String: Any] = ["down": isDown, "key": ["type": "qcode", "data": key]]
+                try monitor.execute("input-send-event", ["events": [["type": "key", "data": data]]])
+            }
+        }
     }
 
     private func console(_ guest: ScenarioGuest, _ outcome: Outcome) throws {
@@ -143,8 +154,9 @@ extension ScenarioRunner {
     private func value(_ capture: Outcome.Capture, in text: String, _ command: String) throws -> String {
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
         guard let path = capture.path else { return trimmed }
-        guard let value = JSONPath.value(at: path, in: Data(trimmed.utf8)) else {
-            throw failure("`\(command)` printed no \(path.joined(separator: ".")) in:\n\(HostCommand.tail(trimmed))")
+        let names = path.map { $0.expanded(variables) }
+        guard let value = JSONPath.value(at: names, in: Data(trimmed.utf8)) else {
+            throw failure("`\(command)` printed no \(names.joined(separator: ".")) in:\n\(HostCommand.tail(trimmed))")
         }
         return value
     }
@@ -163,13 +175,13 @@ extension ScenarioRunner {
     }
 }
 
-/// One value out of JSON text.
+/// One value out of JSON text, by names, indices, and `key=value` for the first element of an array that has that.
 enum JSONPath {
     static func value(at path: [String], in data: Data) -> String? {
         var node = try? JSONSerialization.jsonObject(with: data)
         for name in path {
-            if let index = Int(name), let array = node as? [Any] {
-                node = array.indices.contains(index) ? array[index] : nil
+            if let array = node as? [Any] {
+                node = element(name, of: array)
             } else {
                 node = (node as? [String: Any])?[name]
             }
@@ -178,6 +190,19 @@ enum JSONPath {
         case let text as String: return text
         case let number as NSNumber: return number.stringValue
         default: return nil
+        }
+    }
+
+    private static func element(_ name: String, of array: [Any]) -> Any? {
+        if let index = Int(name) { return array.indices.contains(index) ? array[index] : nil }
+        let words = name.split(separator: "=", maxSplits: 1)
+        guard words.count == 2 else { return nil }
+        return array.first {
+            switch ($0 as? [String: Any])?[String(words[0])] {
+            case let text as String: text == words[1]
+            case let number as NSNumber: number.stringValue == words[1]
+            default: false
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ public struct RigEnvironment {
     var cache: URL { ImageRequest.defaultCache(root: root) }
 }
 
-/// One guest of a running scenario: its image, its sticks' files and its machine.
+/// One guest of a running scenario: its image, its devices' files and its machine.
 final class ScenarioGuest {
     let declaration: GuestDeclaration
     let image: BuiltImage
@@ -76,11 +76,11 @@ final class ScenarioGuests {
         let server = try IvshmemServer(path: folder.socket("ivshmem"), size: Self.regionSize)
         self.server = server
         for (declaration, image) in zip(scenario.guests, images) {
-            let sticks = try declaration.sticks.map { (stick: $0, image: try makeImage(of: $0)) }
+            let devices = try declaration.devices.map { (device: $0, file: try makeFile(of: $0)) }
             let settings = MachineSettings(
                 name: declaration.name, architecture: environment.architecture, accelerator: verdict.accelerator,
                 memory: image.memoryNeeded, kernel: image.kernel, initramfs: image.url, doorbell: server.path,
-                sticks: sticks)
+                devices: devices)
             let machine = try QemuMachine(settings, root: environment.root, runFolder: folder)
             all.append(ScenarioGuest(declaration, image: image, machine: machine))
         }
@@ -120,17 +120,18 @@ final class ScenarioGuests {
             ImageRequest(
                 root: environment.root, output: folder.image(guest.name),
                 role: guest.role, kind: guest.image, configuration: "", agent: isBuilt ? binaries : nil,
-                architecture: environment.architecture, extraModules: guest.modules, ballastBytes: guest.ballast),
+                architecture: environment.architecture, extraModules: guest.modules,
+                packageFiles: guest.packageFiles, ballastBytes: guest.ballast),
             progress: environment.progress)
     }
 
     /// New random content for each run, so that no run can pass on what an earlier one left.
-    private func makeImage(of stick: Stick) throws -> URL {
-        let url = folder.stick(stick.name)
+    private func makeFile(of device: EmulatedDevice) throws -> URL? {
+        guard let url = folder.file(of: device), let size = device.size else { return folder.file(of: device) }
         let descriptor = open(url.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         defer { if descriptor >= 0 { close(descriptor) } }
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
-        var left = stick.size
+        var left = size
         while left > 0 && descriptor >= 0 {
             let count = getrandom(&buffer, min(left, buffer.count), 0)
             guard count > 0, write(descriptor, buffer, count) == count else { break }
@@ -138,7 +139,7 @@ final class ScenarioGuests {
         }
         guard left == 0 else {
             throw RigError(
-                tried: "write \(url.path), \(stick.size) bytes", happened: String(cString: strerror(errno)),
+                tried: "write \(url.path), \(size) bytes", happened: String(cString: strerror(errno)),
                 remedy: "check the room on the disk")
         }
         return url

@@ -6,10 +6,11 @@ extension ScenarioRunner {
     func answer(_ query: HostQuery, _ arguments: [String]) throws -> String {
         switch query {
         case .sha256:
-            let path = folder.stick(arguments[0]).path
+            let path = try disk(arguments[0]).path
             return String(try HostCommand("sha256sum", [path]).check().text.prefix { $0 != " " })
         case .holders:
-            return try holders(of: folder.stick(arguments[0])).sorted().joined(separator: " ")
+            return try holders(of: disk(arguments[0])).sorted().joined(separator: " ")
+        case .sound: return try sound(in: folder.sound(arguments[0]))
         case .packaged: return try packaged(arguments[1], in: guest(arguments[0]))
         case .kernel: return try runningKernel(of: guest(arguments[0]))
         case .packagedKernel: return try packagedKernel(of: guest(arguments[0]).image)
@@ -27,6 +28,14 @@ extension ScenarioRunner {
             throw RigError(tried: "find \(name)", happened: "there is no such guest", remedy: "correct the scenario")
         }
         return guest
+    }
+
+    private func disk(_ name: String) throws -> URL {
+        guard guests.all.contains(where: { $0.declaration.devices.contains { $0.name == name && $0.size != nil } })
+        else {
+            throw RigError(tried: "find \(name)", happened: "there is no such disk", remedy: "correct the scenario")
+        }
+        return folder.disk(name)
     }
 
     /// The sha256 of a file of Debian's. The image's builder has compared the file with its package's own checksum.
@@ -66,6 +75,18 @@ extension ScenarioRunner {
         }
         let facts = ["md5": sum, "version": image.kernelPackage.package.version]
         return String(decoding: try JSONSerialization.data(withJSONObject: facts), as: UTF8.self)
+    }
+
+    /// What QEMU has written so far: 44 bytes of header, which are filled in at the end only, then the samples.
+    private func sound(in file: URL) throws -> String {
+        let samples = (try? Data(contentsOf: file))?.dropFirst(44) ?? Data()
+        let begin = samples.firstIndex { $0 != 0 } ?? samples.endIndex
+        let end = samples.lastIndex { $0 != 0 }.map { $0 + 1 } ?? begin
+        let played = folder.logs.appendingPathComponent("played")
+        try Data(samples[begin..<end]).write(to: played)
+        defer { try? FileManager.default.removeItem(at: played) }
+        let sum = try Checksum.of([played], program: "sha256sum")[0]
+        return "{\"bytes\":\(end - begin),\"sha256\":\"\(sum)\"}"
     }
 
     /// Who has `file` open, by /proc/PID/fd.

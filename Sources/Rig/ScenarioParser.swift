@@ -78,24 +78,50 @@ struct ScenarioParser {
             }
             guest.ballast = size
         case "modules": guest.modules += words.dropFirst()
-        case "stick": guest.sticks.append(try stick(words, line))
+        case "package":
+            guard words.count > 2, words.dropFirst(2).allSatisfy({ $0.hasPrefix("/") }) else {
+                throw error(line, .missing("a Debian package and absolute paths in it", in: "package"))
+            }
+            guest.packageFiles += words.dropFirst(2).map { PackageFile(package: words[1], path: $0) }
+        case "stick", "uas", "keyboard", "sound":
+            let device = try device(words, line)
+            guard guest.devices.allSatisfy({ $0.name != device.name }) else {
+                throw error(line, .duplicate(device.name))
+            }
+            // Keys cannot be sent to one of several.
+            guard device.kind != .keyboard || guest.devices.allSatisfy({ $0.kind != .keyboard }) else {
+                throw error(line, .duplicate("keyboard"))
+            }
+            guest.devices.append(device)
         default: return false
         }
         return true
     }
 
-    private func stick(_ words: [String], _ line: ScenarioLine) throws(ScenarioError) -> Stick {
-        guard words.count == 5, words[3] == "on" else {
-            throw error(line, .missing("a name, a size, \"on\" and a bus: stick disk 64M on ehci", in: "stick"))
+    private func device(_ words: [String], _ line: ScenarioLine) throws(ScenarioError) -> EmulatedDevice {
+        let isDisk = words[0] == "stick" || words[0] == "uas"
+        guard words.count == (isDisk ? 5 : 4), words[words.count - 2] == "on" else {
+            let form =
+                isDisk ? "a name, a size, \"on\" and a bus: \(words[0]) disk 64M on ehci" : "a name, \"on\" and a bus"
+            throw error(line, .missing(form, in: words[0]))
         }
-        guard names.stick(words[1]) == nil else { throw error(line, .duplicate(words[1])) }
-        guard let size = ScenarioValue.size(words[2]), size % 512 == 0 else {
-            throw error(line, .badValue(words[2], wanted: "a size in whole sectors, such as 64M"))
+        guard names.device(words[1]) == nil else { throw error(line, .duplicate(words[1])) }
+        let kind: EmulatedDevice.Kind
+        switch words[0] {
+        case "keyboard": kind = .keyboard
+        case "sound": kind = .sound
+        default:
+            guard let size = ScenarioValue.size(words[2]), size % 512 == 0 else {
+                throw error(line, .badValue(words[2], wanted: "a size in whole sectors, such as 64M"))
+            }
+            kind = words[0] == "stick" ? .stick(size) : .uas(size)
         }
-        guard let bus = Stick.Bus(rawValue: words[4]) else {
-            throw error(line, .badValue(words[4], wanted: "ehci or xhci"))
+        // ehci takes devices of 480 Mbit/s and no others.
+        let buses = EmulatedDevice.Bus.allCases.filter { $0 == .xhci || kind != .sound }
+        guard let bus = buses.first(where: { $0.rawValue == words.last }) else {
+            throw error(line, .badValue(words.last!, wanted: buses.map(\.rawValue).joined(separator: " or ")))
         }
-        return Stick(name: words[1], size: size, bus: bus)
+        return EmulatedDevice(name: words[1], kind: kind, bus: bus)
     }
 
     // MARK: Steps and blocks
@@ -208,7 +234,11 @@ struct ScenarioNames {
     var jobs: Set<String> = []
 
     func guest(_ name: String) -> GuestDeclaration? { guests.first { $0.name == name } }
-    func stick(_ name: String) -> Stick? { guests.lazy.flatMap(\.sticks).first { $0.name == name } }
+    func device(_ name: String) -> EmulatedDevice? { guests.lazy.flatMap(\.devices).first { $0.name == name } }
+    /// Which guest a device is plugged into.
+    func owner(of device: String) -> GuestDeclaration? {
+        guests.first { $0.devices.contains { $0.name == device } }
+    }
 
     /// Demands that every variable in `templates` has got a value above.
     func check(_ templates: [Template], at line: ScenarioLine, file: String) throws(ScenarioError) {

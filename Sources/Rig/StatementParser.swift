@@ -20,6 +20,7 @@ struct StatementParser {
         case "power" where words.dropFirst().first == "on": return try boot(words.dropFirst(2), waits: false, line)
         case "start", "stop", "kill", "pause", "resume": return try verb(words, line)
         case "plug", "unplug": return try plug(words, line)
+        case "press": return try press(words, line)
         case "wait":
             if words.count > 3, words[1] == "for", words[2] == "link" {
                 return .waitForLink(guests: try guests(after: "on", words.dropFirst(3), line))
@@ -52,7 +53,13 @@ struct StatementParser {
         }
         switch query {
         case .sha256, .holders:
-            guard names.stick(words[1]) != nil else { throw error(line, .unknownName(words[1], kind: "stick")) }
+            guard !Template(words[1]).variables.isEmpty || names.device(words[1])?.size != nil else {
+                throw error(line, .unknownName(words[1], kind: "disk"))
+            }
+        case .sound:
+            guard names.device(words[1])?.kind == .sound else {
+                throw error(line, .unknownName(words[1], kind: "sound device"))
+            }
         case .packaged, .kernel, .packagedKernel, .origins, .unpacked, .memoryNeeded, .memoryGiven:
             _ = try guest(words[1], line)
         }
@@ -103,11 +110,27 @@ struct StatementParser {
     }
 
     private func plug(_ words: [String], _ line: ScenarioLine) throws(ScenarioError) -> Action {
-        guard words.count == 2 else { throw error(line, .missing("one stick", in: words[0])) }
-        guard let owner = names.guests.first(where: { $0.sticks.contains { $0.name == words[1] } }) else {
-            throw error(line, .unknownName(words[1], kind: "stick"))
+        guard words.count == 2 else { throw error(line, .missing("one device", in: words[0])) }
+        guard let owner = names.owner(of: words[1]) else { throw error(line, .unknownName(words[1], kind: "device")) }
+        let isIn = words[0] == "plug"
+        guard !isIn || names.device(words[1])?.canBePlugged == true else {
+            throw error(line, .badValue(words[1], wanted: "a device that can be plugged in"))
         }
-        return .plug(guest: Template(owner.name), stick: words[1], isIn: words[0] == "plug")
+        return .plug(guest: Template(owner.name), device: words[1], isIn: isIn)
+    }
+
+    private func press(_ words: [String], _ line: ScenarioLine) throws(ScenarioError) -> Action {
+        guard words.count > 3, words[words.count - 2] == "on" else {
+            throw error(line, .missing("keys, \"on\" and a keyboard: press a b on keys", in: "press"))
+        }
+        let keys = Array(words[1..<words.count - 2])
+        // The keyboard forgets what does not fit into its queue of 16 presses and releases.
+        guard keys.count <= 8 else { throw error(line, .badValue("\(keys.count) keys", wanted: "at most 8 keys")) }
+        let name = words[words.count - 1]
+        guard let owner = names.owner(of: name), names.device(name)?.kind == .keyboard else {
+            throw error(line, .unknownName(name, kind: "keyboard"))
+        }
+        return .press(guest: Template(owner.name), keys: keys)
     }
 
     private func expect(_ words: [String], _ line: ScenarioLine) throws(ScenarioError) -> Action {
@@ -147,7 +170,8 @@ struct StatementParser {
             statement.outcome.limit = limit
         case ("save", 2): save(Outcome.Capture(variable: words[1], path: nil), &statement)
         case ("save", 5) where words[2] == "=" && words[3] == "json":
-            save(Outcome.Capture(variable: words[1], path: words[4].split(separator: ".").map(String.init)), &statement)
+            let path = try template(words[4], line).text.split(separator: ".").map { Template(String($0)) }
+            save(Outcome.Capture(variable: words[1], path: path), &statement)
         case ("in", 4) where words[1] == "background" && words[2] == "as":
             guard case .command = statement.action else { throw error(line, .outcomeWithoutCommand("in background")) }
             names.jobs.insert(words[3])
@@ -240,7 +264,7 @@ extension Action {
         case .boot: ["fails", "says", "never", "within"].contains(word)
         case .console: ["says", "never", "within"].contains(word)
         case .agent, .waitForLink: word == "within"
-        case .machine, .plug, .expect, .note: false
+        case .machine, .plug, .press, .expect, .note: false
         }
     }
 }

@@ -40,7 +40,12 @@ import Testing
         let settings = MachineSettings(
             name: "exporter", architecture: .x86_64, accelerator: .tcg, memory: 128 << 20,
             kernel: URL(fileURLWithPath: "/k"), initramfs: URL(fileURLWithPath: "/i"), doorbell: "/d",
-            sticks: [(Stick(name: "disk", size: 512, bus: .ehci), URL(fileURLWithPath: "/a,b"))])
+            devices: [
+                (EmulatedDevice(name: "disk", kind: .stick(512), bus: .ehci), URL(fileURLWithPath: "/a,b")),
+                (EmulatedDevice(name: "fast", kind: .uas(512), bus: .xhci), URL(fileURLWithPath: "/c")),
+                (EmulatedDevice(name: "keys", kind: .keyboard, bus: .xhci), nil),
+                (EmulatedDevice(name: "box", kind: .sound, bus: .xhci), URL(fileURLWithPath: "/w")),
+            ])
         let words = settings.arguments(
             fixed: try QemuOptions.load(.x86_64, root: Self.root),
             sockets: MachineSockets(console: "/c", shell: "/s", monitor: "/m"), console: URL(fileURLWithPath: "/l"))
@@ -48,7 +53,12 @@ import Testing
         #expect(words.contains("-nodefaults") && value("-nic") == "none" && words.contains("-no-reboot"))
         #expect(value("-smp") == "1" && value("-m") == "128M" && value("-accel") == "tcg,thread=multi")
         #expect(words.contains("ivshmem-doorbell,vectors=1,chardev=ivshmem"))
-        #expect(words.contains("usb-storage,bus=ehci.0,drive=disk-image,id=disk"))
+        #expect(words.contains("usb-storage,bus=ehci.0,drive=disk-image,id=disk,serial=disk"))
+        #expect(words.contains("usb-uas,bus=xhci.0,id=fast,serial=fast"))
+        #expect(words.contains("scsi-hd,bus=fast.0,drive=fast-image"))
+        #expect(words.contains("usb-kbd,bus=xhci.0,id=keys,serial=keys") && words.contains("i8042=off"))
+        #expect(words.contains("usb-audio,audiodev=box-sound,buffer=96000,bus=xhci.0,id=box,serial=box"))
+        #expect(words.contains("wav,id=box-sound,path=/w,out.mixing-engine=off"))
         #expect(words.contains("driver=raw,node-name=disk-image,file.driver=file,file.filename=/a,,b"))
     }
 

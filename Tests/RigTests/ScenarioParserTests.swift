@@ -32,8 +32,30 @@ import Testing
         #expect(scenario.guests.map(\.name) == ["exporter", "importer"])
         #expect(scenario.guests.map(\.role) == [.exporter, .importer])
         #expect(scenario.guests[0].setup == GuestSetup(memory: 256 << 20, section: .uio, doorbell: nil))
-        #expect(scenario.guests[0].sticks == [Stick(name: "disk", size: 64 << 20, bus: .ehci)])
+        #expect(scenario.guests[0].devices == [EmulatedDevice(name: "disk", kind: .stick(64 << 20), bus: .ehci)])
         #expect(scenario.guests[1].setup == GuestSetup(memory: nil, section: .devmem, doorbell: .polling))
+    }
+
+    @Test func devicesOfEveryKindAreDeclared() throws {
+        let items = """
+            uas fast 8M on xhci
+            keyboard keys on ehci
+            sound box on xhci
+            package alsa-utils /usr/bin/aplay /usr/bin/amixer
+            step S
+             press a shift_r on keys
+             host$ sound box
+              save bytes = json bytes
+             unplug fast
+            """
+        let text = "title T\nguest exporter\n" + items
+        let scenario = try Scenario.parse(text, name: "t", file: "t")
+        #expect(scenario.guests[0].devices.map(\.kind) == [.uas(8 << 20), .keyboard, .sound])
+        #expect(scenario.guests[0].packageFiles.map(\.path) == ["/usr/bin/aplay", "/usr/bin/amixer"])
+        guard case .step(_, _, let statements) = scenario.items[0], case .statement(let first) = statements[0],
+            case .press(_, let keys) = first.action
+        else { return #expect(Bool(false)) }
+        #expect(keys == ["a", "shift_r"] && statements.count == 3)
     }
 
     @Test func onlyUIORingsUnlessSaidOtherwise() {
@@ -69,7 +91,7 @@ import Testing
         #expect(
             outcome.captures == [
                 Outcome.Capture(variable: "all", path: nil),
-                Outcome.Capture(variable: "one", path: ["counters", "bytes-in"]),
+                Outcome.Capture(variable: "one", path: [Template("counters"), Template("bytes-in")]),
             ])
     }
 
@@ -133,7 +155,7 @@ import Testing
             .missing("a value, one of = != < <= > >= contains lacks, and a value", in: "expect")
         ),
         ("step S\n host$ reboot", 9, .unknownName("reboot", kind: "host command")),
-        ("step S\n host$ sha256 floppy", 9, .unknownName("floppy", kind: "stick")),
+        ("step S\n host$ sha256 floppy", 9, .unknownName("floppy", kind: "disk")),
         ("step S\n host$ packaged-kernel floppy", 9, .unknownName("floppy", kind: "guest")),
         ("step S\n host$ kernel", 9, .missing("1 name(s)", in: "kernel")),
         ("step S\n host$ packaged exporter", 9, .missing("2 name(s)", in: "packaged")),
@@ -158,6 +180,18 @@ import Testing
         ("stick other 64M on uhci\nstep S\n boot exporter", 8, .badValue("uhci", wanted: "ehci or xhci")),
         ("stick other 1000 on ehci\n", 8, .badValue("1000", wanted: "a size in whole sectors, such as 64M")),
         ("image large\n", 8, .badValue("large", wanted: "stock or bare")),
+        ("uas other 64M on usb3\n", 8, .badValue("usb3", wanted: "ehci or xhci")),
+        ("sound box on ehci\n", 8, .badValue("ehci", wanted: "xhci")),
+        ("keyboard keys\n", 8, .missing("a name, \"on\" and a bus", in: "keyboard")),
+        ("keyboard keys on ehci\nkeyboard more on ehci\n", 9, .duplicate("keyboard")),
+        ("package alsa-utils\n", 8, .missing("a Debian package and absolute paths in it", in: "package")),
+        ("step S\n host$ sound disk", 9, .unknownName("disk", kind: "sound device")),
+        ("step S\n plug nothing", 9, .unknownName("nothing", kind: "device")),
+        ("step S\n press a on disk", 9, .unknownName("disk", kind: "keyboard")),
+        ("step S\n press a b", 9, .missing("keys, \"on\" and a keyboard: press a b on keys", in: "press")),
+        ("step S\n press a b c d e f g h i on keys", 9, .badValue("9 keys", wanted: "at most 8 keys")),
+        ("step S\n exporter$ ls\n save a = json p.b=%{c}.d", 10, .unknownName("c", kind: "variable")),
+        ("uas fast 1M on xhci\nstep S\n plug fast", 10, .badValue("fast", wanted: "a device that can be plugged in")),
         ("memory lots\n", 8, .badValue("lots", wanted: "a size in whole MiB")),
         ("guest exporter\n", 8, .duplicate("exporter")),
         ("guest third\n", 8, .badValue("third", wanted: "exporter or importer")),
@@ -201,6 +235,10 @@ import Testing
         #expect(JSONPath.value(at: ["t"], in: data) == "18446744073709551615")
         #expect(JSONPath.value(at: ["a", "b-c", "2"], in: data) == nil)
         #expect(JSONPath.value(at: ["a"], in: data) == nil)
+        let list = Data(#"{"p":[{"n":1,"v":"x"},{"n":2,"v":"y"},{"b":"1-1","v":"z"}]}"#.utf8)
+        #expect(JSONPath.value(at: ["p", "n=2", "v"], in: list) == "y")
+        #expect(JSONPath.value(at: ["p", "b=1-1", "v"], in: list) == "z")
+        #expect(JSONPath.value(at: ["p", "n=3", "v"], in: list) == nil)
     }
 
     /// Every scenario of the project can be read.

@@ -63,3 +63,85 @@ _usb_disk() {
 usb_disk() {
     wait_for "${1:-30}" _usb_disk
 }
+
+# usb_serial NUMBER: the bus id of the USB device with that serial number.
+usb_serial() {
+    for _device in /sys/bus/usb/devices/*-*; do
+        [ -f "$_device/serial" ] && [ "$(cat "$_device/serial")" = "$1" ] || continue
+        basename "$_device"
+        return 0
+    done
+    echo "there is no USB device with the serial number $1" >&2
+    return 1
+}
+
+_disk_of() {
+    _busid=$(usb_serial "$1") || return 1
+    for _block in /sys/block/sd*; do
+        case $(readlink -f "$_block") in
+            */"$_busid"/*) ;;
+            *) continue ;;
+        esac
+        [ "$(cat "$_block/size")" -gt 0 ] && [ -b "/dev/${_block##*/}" ] || continue
+        echo "/dev/${_block##*/}"
+        return 0
+    done
+    echo "the USB device $1 is no disk" >&2
+    return 1
+}
+
+# disk_of NUMBER [SECONDS]: waits for the disk on the USB device with that serial number, and prints its node.
+disk_of() {
+    wait_for "${2:-30}" _disk_of "$1"
+}
+
+_input_of() {
+    _busid=$(usb_serial "$1") || return 1
+    for _event in /sys/class/input/event*; do
+        case $(readlink -f "$_event") in
+            */"$_busid"/*) ;;
+            *) continue ;;
+        esac
+        [ -c "/dev/input/${_event##*/}" ] || continue
+        echo "/dev/input/${_event##*/}"
+        return 0
+    done
+    echo "the USB device $1 is no input device" >&2
+    return 1
+}
+
+# input_of NUMBER [SECONDS]: waits for the input device on the USB device with that serial number, and prints its node.
+input_of() {
+    wait_for "${2:-30}" _input_of "$1"
+}
+
+# uptime_now: seconds since the guest's boot, with two decimals.
+uptime_now() {
+    cut -d ' ' -f 1 /proc/uptime
+}
+
+# timed NAME COMMAND...: notes in /tmp/times when the command began and ended, if it succeeded.
+timed() {
+    _name=$1
+    shift
+    _began=$(uptime_now)
+    "$@" || return
+    echo "$_name $_began $(uptime_now)" >>/tmp/times
+}
+
+# descriptors: how many file descriptors each of the agent's lasting processes has open, in the order of their start.
+descriptors() {
+    for _pid in $(pidof ringway | tr ' ' '\n' | sort -n); do
+        find "/proc/$_pid/fd" -type l 2>/dev/null | wc -l
+    done | tr '\n' ' '
+}
+
+# no_channels: whether the agent has no channel in use.
+no_channels() {
+    ! ringway status | grep '^channel'
+}
+
+# no_ports: whether no port of the importer's virtual controller is in use.
+no_ports() {
+    ! grep ' 00[567] ' /sys/devices/platform/vhci_hcd.0/status
+}
