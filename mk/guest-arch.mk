@@ -42,7 +42,11 @@ comma := ,
 LTO := -lto=llvm-full
 LTO_LINK := -Wl,--lto-O2 $(addprefix -Wl$(comma)-mllvm$(comma), \
     -enable-machine-outliner=always -disable-constant-hoisting -inline-threshold=-1000)
-SWIFTFLAGS := -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feature Embedded \
+# Passes of the compiler that make these programs larger: a copy of a function for each closure that it is called with,
+# and retains and releases written out at each use.
+SMALLER := -Xllvm -inline-threshold=-1000 \
+    $(addprefix -Xllvm -sil-disable-pass=,closure-specialize release-hoisting release-devirtualizer)
+SWIFTFLAGS := $(SMALLER) -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feature Embedded \
     -wmo $(LTO) -parse-as-library -warnings-as-errors -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
     -Xfrontend -function-sections -Xcc -fPIC -Xcc -ffunction-sections -Xcc -fdata-sections \
     -Xcc -fmodule-map-file=Sources/CShim/include/module.modulemap -I Sources/CShim/include \

@@ -8,7 +8,7 @@ import RingTransport
 public func ringwayMain(_ argc: Int32, _ argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32 {
     var arguments: [String] = []
     for i in 1..<max(1, Int(argc)) {
-        if let argument = argv[i] { arguments.append(String(cString: argument)) }
+        if let argument = argv[i] { arguments.append(String(terminated: argument)) }
     }
     do throws(Diagnostic) {
         return try dispatch(arguments).rawValue

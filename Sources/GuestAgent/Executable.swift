@@ -9,7 +9,7 @@ enum Executable {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = buffer.withUnsafeMutableBufferPointer { readlink("/proc/self/exe", $0.baseAddress!, $0.count - 1) }
         guard count > 0 else { return "/usr/bin" }
-        let path = buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let path = buffer.withUnsafeBufferPointer { String(terminated: $0.baseAddress!) }
         return path.cut(atLast: "/")?.before ?? "."
     }
 

@@ -87,7 +87,7 @@ enum FileSystem {
     static func absolute(_ path: String) -> String? {
         guard let resolved = path.withCString({ realpath($0, nil) }) else { return nil }
         defer { free(resolved) }
-        return String(cString: resolved)
+        return String(terminated: resolved)
     }
 
     @inline(never)
@@ -104,7 +104,7 @@ enum FileSystem {
         defer { cs_closedir(directory) }
         var names: [String] = []
         while let name = cs_readdir(directory) {
-            let text = String(cString: name)
+            let text = String(terminated: name)
             if text != ".", text != ".." { names.append(text) }
         }
         return names

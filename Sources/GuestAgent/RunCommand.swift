@@ -73,7 +73,7 @@ struct RunCommand {
 
     private func environment(_ name: String) -> String {
         guard let value = name.withCString({ getenv($0) }) else { return "" }
-        return String(cString: value)
+        return String(terminated: value)
     }
 
     private func set(_ name: String, _ value: String) {

@@ -126,7 +126,7 @@ struct SysfsWorker {
             Self.perform(packet, socket)
             _exit(0)
         }
-        guard pid > 0 else { return answer(packet, "not read: \(systemMessage(cs_errno()))") }
+        guard pid > 0 else { return answer(packet, compose("not read: \(systemMessage(cs_errno()))")) }
         jobs.append(Job(pid: pid, packet: packet, deadline: Clock.microseconds() &+ Self.timeLimitMicroseconds))
     }
 

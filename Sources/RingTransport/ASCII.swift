@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CShim
 
 // Text that is taken apart byte by byte. The standard library takes text apart by what a reader would call a
 // character, and compares it by Unicode's equivalence: right for prose, wrong for keys, paths and numbers, and
@@ -38,9 +39,22 @@ extension String {
         (copyBytes() + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
     }
 
-    /// Text of bytes, repaired where they are not UTF-8.
+    /// Text of bytes. Where they are no UTF-8, each that is not ASCII becomes `?`.
     @inline(never)
-    public init(bytes: ArraySlice<UInt8>) { self.init(decoding: bytes, as: UTF8.self) }
+    public init(bytes: ArraySlice<UInt8>) {
+        if let text = String(validating: bytes, as: UTF8.self) {
+            self = text
+        } else {
+            self = String(validating: bytes.map { $0 < 0x80 ? $0 : 0x3F }[...], as: UTF8.self) ?? ""
+        }
+    }
+
+    /// Text of the bytes up to a zero.
+    @inline(never)
+    public init(terminated start: UnsafePointer<CChar>) {
+        let bytes = UnsafeRawBufferPointer(start: start, count: strlen(start))
+        self.init(bytes: [UInt8](bytes)[...])
+    }
 
     /// A copy of the text's bytes.
     @inline(never)

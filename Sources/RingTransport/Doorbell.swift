@@ -93,7 +93,7 @@ public final class Doorbell {
                 .noSuch,
                 "using descriptor \(fd) as a doorbell: this process has inherited none of that number; pass an eventfd")
         }
-        let kind = target.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let kind = target.withUnsafeBufferPointer { String(terminated: $0.baseAddress!) }
         guard kind == "anon_inode:[eventfd]" else {
             throw TransportError(
                 .badContent, "using descriptor \(fd) as a doorbell: it is \(kind), no eventfd; pass an eventfd")
@@ -116,7 +116,7 @@ public final class Doorbell {
             close(fd)
             throw .system(.io, "mapping the doorbell page of \(path)", error, "check the UIO driver")
         }
-        let doorbell = Doorbell(name: "uio:\(name)", descriptor: fd, send: -1, registers: registers)
+        let doorbell = Doorbell(name: compose("uio:\(name)"), descriptor: fd, send: -1, registers: registers)
         guard doorbell.rearm() else {
             throw .system(
                 .badContent, "enabling the interrupt of \(path)", cs_errno(),

@@ -60,7 +60,7 @@ extension String {
     @inline(never)
     @usableFromInline
     init(text start: UnsafePointer<UInt8>, count: Int) {
-        self.init(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
+        self.init(bytes: [UInt8](UnsafeBufferPointer(start: start, count: count))[...])
     }
 }
 

@@ -25,7 +25,7 @@ enum SysfsFile {
         defer { cs_closedir(directory) }
         var names: [String] = []
         while let name = cs_readdir(directory) {
-            let text = String(cString: name)
+            let text = String(terminated: name)
             if text != ".", text != ".." { names.append(text) }
         }
         return names

@@ -49,6 +49,6 @@ public func systemMessage(_ error: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 128)
     return buffer.withUnsafeMutableBufferPointer {
         cs_strerror(error, $0.baseAddress!, $0.count)
-        return String(cString: $0.baseAddress!)
+        return String(terminated: $0.baseAddress!)
     }
 }

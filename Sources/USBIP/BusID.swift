@@ -35,7 +35,7 @@ public struct BusID: Equatable, Hashable, Sendable {
 
     /// The text, ASCII.
     public var text: String {
-        @inline(never) get { String(decoding: bytes, as: UTF8.self) }
+        @inline(never) get { USBIP.text(of: bytes) }
     }
 
     /// The 32 bytes of the field, filled up with NUL.

@@ -34,7 +34,7 @@ public struct DeviceRecord: Equatable, Sendable {
     /// Where the device is below /sys on the exporter's side: printable ASCII of at most 255 bytes. Any other byte
     /// becomes `?`, so that a peer can write no escape sequence on a terminal; what is too long is cut off.
     public var path: String {
-        @inline(never) get { String(decoding: pathBytes, as: UTF8.self) }
+        @inline(never) get { text(of: pathBytes) }
         set { pathBytes = DeviceRecord.bounded(bytes(of: newValue)[...]) }
     }
 

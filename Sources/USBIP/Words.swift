@@ -8,8 +8,12 @@
 func say(_ parts: String...) -> String {
     var all: [UInt8] = []
     for part in parts { all += bytes(of: part) }
-    return String(decoding: all, as: UTF8.self)
+    return text(of: all)
 }
+
+/// The text of bytes that are ASCII.
+@inline(never)
+func text(of bytes: [UInt8]) -> String { String(validating: bytes, as: UTF8.self) ?? "" }
 
 /// A text's bytes.
 @inline(never)
@@ -41,7 +45,7 @@ private func digits(_ number: UInt64, radix: UInt64, atLeast count: Int) -> Stri
         rest /= radix
     }
     bytes.reverse()
-    return String(decoding: bytes, as: UTF8.self)
+    return text(of: bytes)
 }
 
 /// The bytes, with `?` in place of each that is no printable ASCII.
@@ -56,7 +60,7 @@ func printable(_ untrustedBytes: ArraySlice<UInt8>) -> [UInt8] {
 @inline(never)
 func text(untilNUL untrustedField: [UInt8]) -> String {
     let end = untrustedField.firstIndex(of: 0) ?? untrustedField.endIndex
-    return String(decoding: printable(untrustedField[..<end]), as: UTF8.self)
+    return text(of: printable(untrustedField[..<end]))
 }
 
 extension OperationCode {
