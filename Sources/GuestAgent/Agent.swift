@@ -63,6 +63,7 @@ final class AgentResources {
             heartbeatMilliseconds: configuration.heartbeatMilliseconds,
             heartbeatMisses: configuration.heartbeatMisses,
             connectMilliseconds: configuration.connectTimeoutMilliseconds,
+            unlinkMilliseconds: configuration.unlinkTimeoutMilliseconds,
             spinMicroseconds: configuration.spinMicroseconds ?? automaticSpin(),
             sections: [(own, side), (peer, side.peer)].map {
                 SectionFacts(

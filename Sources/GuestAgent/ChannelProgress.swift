@@ -29,9 +29,6 @@ struct ChannelProgress: Equatable {
 }
 
 extension DataPath {
-    /// A peer that leaves an unlink unanswered for so long is gone: the exporter answers one at once.
-    static let unlinkMilliseconds = 10_000
-
     /// Once a heartbeat: closes a connection whose peer has fallen silent, since only that frees the port, and with it
     /// the controller whose hub's worker waits for the answer.
     func watchAnswers(_ number: Int) {
@@ -41,10 +38,10 @@ extension DataPath {
         connection.unansweredTicks = progress.isUnanswered ? connection.unansweredTicks + 1 : 0
         connection.unlinkTicks = progress.isUnlinkUnanswered ? connection.unlinkTicks + 1 : 0
         let ticks = connection.unlinkTicks
-        guard ticks * settings.heartbeatMilliseconds >= Self.unlinkMilliseconds else { return }
+        guard ticks * settings.heartbeatMilliseconds >= settings.unlinkMilliseconds else { return }
         Log.error(
             "channel \(number) closed: the peer has not answered the withdrawal of a USB request for "
-                + "\(Self.unlinkMilliseconds / 1000) s; its port is free again; look at the other side's log")
+                + "\(settings.unlinkMilliseconds) ms; its port is free again; look at the other side's log")
         channels[number].reset()
         counters.reset &+= 1
         release(number)

@@ -19,6 +19,7 @@ final class Configuration {
     /// nil: chosen by the number of processors.
     var spinMicroseconds: Int?
     var connectTimeoutMilliseconds = 10_000
+    var unlinkTimeoutMilliseconds = 10_000
     var runtimeDirectory = "/run/ringway"
     /// Devices that are exported, and that are attached, whenever they are there.
     var exports: [DeviceRule] = []
@@ -60,6 +61,9 @@ final class Configuration {
             name: "connect-timeout-ms", form: "100-600000",
             meaning: "how long a program waits for the peer's answer (default 10000)"),
         Key(
+            name: "unlink-timeout-ms", form: "100-600000",
+            meaning: "how long the peer may leave the withdrawal of a USB request unanswered (default 10000)"),
+        Key(
             name: "export", form: "RULE …",
             meaning: "devices to export whenever they are plugged in: bus ids, VVVV:PPPP, VVVV:PPPP:SERIAL"),
         Key(
@@ -82,6 +86,7 @@ final class CheckedConfiguration {
     var heartbeatMisses: Int { configuration.heartbeatMisses }
     var spinMicroseconds: Int? { configuration.spinMicroseconds }
     var connectTimeoutMilliseconds: Int { configuration.connectTimeoutMilliseconds }
+    var unlinkTimeoutMilliseconds: Int { configuration.unlinkTimeoutMilliseconds }
 
     func section(_ side: Side) -> SectionSpecification { sections[Int(side.rawValue)] }
 

@@ -48,6 +48,7 @@ enum ConfigurationParser {
         case "heartbeat-misses": configuration.heartbeatMisses = try value.number(2...1000)
         case "spin-us": configuration.spinMicroseconds = value.text == "auto" ? nil : try value.number(0...10000)
         case "connect-timeout-ms": configuration.connectTimeoutMilliseconds = try value.number(100...600_000)
+        case "unlink-timeout-ms": configuration.unlinkTimeoutMilliseconds = try value.number(100...600_000)
         case "export": configuration.exports = try value.rules()
         case "attach": configuration.attachments = try value.rules(ofPeer: true)
         case "runtime-dir": configuration.runtimeDirectory = try value.runtimeDirectory()

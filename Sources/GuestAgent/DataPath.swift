@@ -13,6 +13,8 @@ struct DataPathSettings {
     let heartbeatMilliseconds: Int
     let heartbeatMisses: Int
     let connectMilliseconds: Int
+    /// A peer that leaves an unlink unanswered for so long is gone: the exporter answers one at once.
+    let unlinkMilliseconds: Int
     /// How long to poll after traffic before sleeping; 0 for not at all.
     let spinMicroseconds: Int
     /// For `status`: where the sections are, and of what kind.

@@ -90,6 +90,7 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         heartbeat-misses = \(configuration.heartbeatMisses)
         spin-us = \(configuration.spinMicroseconds.map { compose("\($0)") } ?? "auto")
         connect-timeout-ms = \(configuration.connectTimeoutMilliseconds)
+        unlink-timeout-ms = \(configuration.unlinkTimeoutMilliseconds)
         export = \(configuration.exports.map { $0.text }.joined(by: " "))
         attach = \(configuration.attachments.map { $0.text }.joined(by: " "))
         runtime-dir = \(configuration.runtimeDirectory)

@@ -56,12 +56,12 @@ public struct ImportProgress: Sendable {
             guard case .header(let header) = event else { continue }
             switch header.body {
             case .cmdSubmit(let submit):
-                requests &+= 1
-                isUnanswered = true
                 // This kernel gives no other transfer than an isochronous one a number of packets.
                 let length = try PDUFraming.body(
                     of: submit, direction: header.direction, isIsochronous: submit.numberOfPackets > 0)
                 try decoder.expect(length)
+                requests &+= 1
+                isUnanswered = true
             default:
                 isUnanswered = true
                 isUnlinkUnanswered = true

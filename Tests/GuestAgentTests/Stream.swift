@@ -154,17 +154,19 @@ private func withUnixAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, s
     }
 }
 
-/// Runs closures side by side, each in a thread of its own, and throws what the first of them threw.
+/// Runs closures side by side, and throws what the first of them threw that threw. The last one runs here, so that what
+/// it expects is known to belong to this test; each of the others has a thread of its own.
 func sideBySide(_ bodies: (@Sendable () throws -> Void)...) throws {
     let errors = Errors()
     let group = DispatchGroup()
-    for body in bodies {
+    for body in bodies.dropLast() {
         group.enter()
         Thread.detachNewThread {
             do { try body() } catch { errors.add(error) }
             group.leave()
         }
     }
+    do { try bodies.last?() } catch { errors.add(error) }
     group.wait()
     if let first = errors.first { throw first }
 }

@@ -19,8 +19,7 @@ struct AttachCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "attach", flags: ["--auto", "--no-wait"],
             values: ["-b|--busid", "-m|--match", "-r|--remote", "-w|--wait", "-p|--port"], words: 1)
-        let match = arguments.value("--match")
-        let text = try arguments.subject(match == nil ? "--busid" : "--match", "bus id of the peer, or --match RULE")
+        let text = try arguments.subject(["--busid", "--match"], "bus id of the peer, or --match RULE")
         guard let rule = DeviceRule(text), !rule.namesSerial else {
             throw Diagnostic(
                 .usage, "attach: `\(text)` names no device of the peer; it must be a bus id (1-1.4) or VVVV:PPPP")

@@ -58,10 +58,10 @@ struct CommandArguments {
     func value(_ name: String) -> String? { values.last { $0.name == name }?.value }
     var agent: AgentClient { AgentClient(runtimeDirectory: value("--runtime-dir") ?? "/run/ringway") }
 
-    /// The one thing that the command is about, as a word or as the value of a flag.
+    /// The one thing that the command is about, as a word or as the value of one of the flags.
     /// - Throws: 64 when it is missing or given twice.
-    func subject(_ name: String, _ meaning: String) throws(Diagnostic) -> String {
-        let given = words + values.filter { $0.name == name }.map { $0.value }
+    func subject(_ names: [String], _ meaning: String) throws(Diagnostic) -> String {
+        let given = words + values.filter { names.contains($0.name) }.map { $0.value }
         guard given.count == 1 else {
             throw Diagnostic(.usage, "\(command): it needs one \(meaning); see `ringway help \(command)`")
         }

@@ -17,7 +17,7 @@ struct DetachCommand {
     static func parse(_ arguments: [String]) throws(Diagnostic) -> DetachCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "detach", values: ["-p|--port"], words: 1)
-        let text = try arguments.subject("--port", "port, or bus id of the peer, or VVVV:PPPP")
+        let text = try arguments.subject(["--port"], "port, or bus id of the peer, or VVVV:PPPP")
         if let port = number(text, in: 0...65535) { return DetachCommand(agent: arguments.agent, subject: .port(port)) }
         guard arguments.value("--port") == nil, let rule = DeviceRule(text), !rule.namesSerial else {
             throw Diagnostic(

@@ -14,7 +14,7 @@ struct ExportCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "export", values: ["-b|--busid", "-m|--match"], words: 1)
         let match = arguments.value("--match")
-        let text = try arguments.subject(match == nil ? "--busid" : "--match", "bus id, or --match RULE")
+        let text = try arguments.subject(["--busid", "--match"], "bus id, or --match RULE")
         guard let rule = DeviceRule(text) else {
             throw Diagnostic(.usage, "export: `\(text)` names no device; it must be \(DeviceRule.form)")
         }
@@ -36,8 +36,7 @@ struct UnexportCommand {
     static func parse(_ arguments: [String]) throws(Diagnostic) -> UnexportCommand {
         let arguments = try CommandArguments.parse(
             arguments, command: "unexport", values: ["-b|--busid", "-m|--match"], words: 1)
-        let match = arguments.value("--match")
-        let text = try arguments.subject(match == nil ? "--busid" : "--match", "bus id, or --match RULE")
+        let text = try arguments.subject(["--busid", "--match"], "bus id, or --match RULE")
         guard let rule = DeviceRule(text) else {
             throw Diagnostic(.usage, "unexport: `\(text)` names no device; it must be \(DeviceRule.form)")
         }

@@ -23,16 +23,15 @@ struct ListCommand {
     }
 
     @inline(never)
-    func execute() throws(Diagnostic) -> ExitCode {
-        let text: String
+    func execute() throws(Diagnostic) -> ExitCode { Output.result(try text()) ? .success : .ioError }
+
+    func text() throws(Diagnostic) -> String {
         if remote {
             let devices = try ImportDialogue.deviceList(agent)
-            text = json ? jsonText(devices) : remoteText(devices)
-        } else {
-            let devices = LocalDevice.own(tree)
-            text = json ? jsonText(devices) : parsable ? parsableText(devices) : localText(devices)
+            return json ? jsonText(devices) : remoteText(devices)
         }
-        return Output.result(text) ? .success : .ioError
+        let devices = LocalDevice.own(tree)
+        return json ? jsonText(devices) : parsable ? parsableText(devices) : localText(devices)
     }
 
     @inline(never)

@@ -15,14 +15,16 @@ struct PortCommand {
     }
 
     @inline(never)
-    func execute() throws(Diagnostic) -> ExitCode {
+    func execute() throws(Diagnostic) -> ExitCode { Output.result(try text()) ? .success : .ioError }
+
+    func text() throws(Diagnostic) -> String {
         guard let ports = ImporterDriver(tree: tree).ports() else {
             throw Diagnostic(
                 .noSuch,
                 "listing ports: vhci_hcd is not loaded; `ringway attach` loads it, or add it to this guest's image")
         }
         let views = PortView.all(ports, agent, tree)
-        return Output.result(json ? jsonText(views) : plainText(views)) ? .success : .ioError
+        return json ? jsonText(views) : plainText(views)
     }
 
     @inline(never)

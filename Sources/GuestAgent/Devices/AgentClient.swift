@@ -48,11 +48,13 @@ struct AgentClient {
     }
 
     /// Asks the data path; its answer is a text.
-    func askAgent(_ operation: ControlProtocol.Operation, port: UInt16 = 0) throws(Diagnostic) -> [UInt8] {
+    func askAgent(
+        _ operation: ControlProtocol.Operation, port: UInt16 = 0, milliseconds: Int = 5000
+    ) throws(Diagnostic) -> [UInt8] {
         let tried = "asking the agent"
         let socket = try open(runtimeDirectory + "/agent.sock", tried)
         defer { close(socket) }
-        let stream = StreamIO(socket, milliseconds: 5000)
+        let stream = StreamIO(socket, milliseconds: milliseconds)
         do throws(StreamFailure) {
             try stream.send(ControlProtocol.request(.init(operation: operation, port: port, flags: 0)))
             let bytes = try stream.receiveAll(atMost: 1 << 20)

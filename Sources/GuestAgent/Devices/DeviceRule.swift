@@ -13,13 +13,14 @@ final class DeviceRule: Equatable, Sendable {
     static let form = "a bus id (1-1.4), VVVV:PPPP, VVVV:PPPP:SERIAL or serial:SERIAL"
 
     let kind: Kind
+    /// In one way of writing it: hexadecimal digits are small.
     let text: String
 
     /// - Returns: nil when the text is no rule.
     init?(_ text: String) {
-        self.text = text
         if let busID = BusID(text) {
             kind = .busID(busID)
+            self.text = text
             return
         }
         // A rule stands in a line of words; a serial number with blanks cannot be asked for.
@@ -28,6 +29,7 @@ final class DeviceRule: Equatable, Sendable {
         else { return nil }
         if first.before == "serial" {
             kind = .serial(first.behind)
+            self.text = text
             return
         }
         let second = first.behind.cut(at: ":")
@@ -36,6 +38,8 @@ final class DeviceRule: Equatable, Sendable {
             second.map({ !$0.behind.isEmpty }) ?? true
         else { return nil }
         kind = .identity(vendor: vendor, product: product, serial: second?.behind)
+        self.text = compose(
+            "\(fourDigits(vendor)):\(fourDigits(product))\(second.map { ":" + $0.behind } ?? "")")
     }
 
     private static func identifier(_ text: String) -> UInt16? {

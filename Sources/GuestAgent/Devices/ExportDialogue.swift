@@ -6,15 +6,15 @@ import USBIP
 /// The exporter's half of USB/IP's OP phase: one request, one answer, as `usbipd` does it. Runs in a process of
 /// its own, because reading a device's attributes may wait for its lock.
 struct ExportDialogue {
-    static let timeLimitMilliseconds = 10_000
-
     let driver: ExporterDriver
     let socket: Int32
+    /// For all of it.
+    var milliseconds = 10_000
 
     /// - Returns: the device that the kernel now serves on this stream; nil when it was only a list.
     /// - Throws: what was wrong with the request, or why it was refused.
     func run() throws(Diagnostic) -> BusID? {
-        let stream = StreamIO(socket, milliseconds: Self.timeLimitMilliseconds)
+        let stream = StreamIO(socket, milliseconds: milliseconds)
         switch try request(stream) {
         case .deviceList:
             // As usbipd does: what is in use is not offered.

@@ -10,11 +10,13 @@ enum ImportDialogue {
 
     /// What the peer offers.
     /// - Throws: 69 when it does not answer, 76 when what it sends breaks the protocol.
-    static func deviceList(_ agent: AgentClient) throws(Diagnostic) -> [ListedDevice] {
+    static func deviceList(
+        _ agent: AgentClient, milliseconds: Int = timeLimitMilliseconds
+    ) throws(Diagnostic) -> [ListedDevice] {
         let tried = "listing the peer's devices"
         let connection = try agent.connect(port: port)
         defer { close(connection.socket) }
-        let stream = StreamIO(connection.socket, milliseconds: timeLimitMilliseconds)
+        let stream = StreamIO(connection.socket, milliseconds: milliseconds)
         var decoder = DeviceListDecoder()
         var devices: [ListedDevice] = []
         try send(Operation.requestDeviceList(), stream, tried)
@@ -34,9 +36,11 @@ enum ImportDialogue {
 
     /// Asks for a device; from then on the stream carries its URBs.
     /// - Throws: 69 when it is refused or not answered, 76 when what comes breaks the protocol.
-    static func request(_ busID: BusID, _ socket: Int32) throws(Diagnostic) -> DeviceRecord {
+    static func request(
+        _ busID: BusID, _ socket: Int32, milliseconds: Int = timeLimitMilliseconds
+    ) throws(Diagnostic) -> DeviceRecord {
         let tried = compose("importing \(busID.text)")
-        let stream = StreamIO(socket, milliseconds: timeLimitMilliseconds)
+        let stream = StreamIO(socket, milliseconds: milliseconds)
         var decoder = ImportReplyDecoder(expecting: busID)
         try send(Operation.requestImport(busID), stream, tried)
         while !decoder.isFinished {

@@ -29,7 +29,7 @@ final class ImporterPort {
     init?(_ line: String, controller: Int = 0) {
         let columns = line.words
         guard columns.count >= 6, let number = unsigned(columns[1]), number < 65536,
-            let state = unsigned(columns[2]).flatMap({ State(rawValue: UInt32(truncatingIfNeeded: $0)) })
+            let state = unsigned(columns[2]).flatMap({ UInt32(exactly: $0) }).flatMap({ State(rawValue: $0) })
         else { return nil }
         self.number = Int(number)
         self.controller = controller

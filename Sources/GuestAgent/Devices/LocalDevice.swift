@@ -94,9 +94,22 @@ final class LocalDevice {
     /// Names that the device gives itself, or what `usbip` prints where it knows none.
     var title: String {
         compose(
-            "\(manufacturer.isEmpty ? "unknown vendor" : manufacturer) : "
-                + "\(product.isEmpty ? "unknown product" : product) (\(record.identity))")
+            "\(manufacturer.isEmpty ? "unknown vendor" : visible(manufacturer)) : "
+                + "\(product.isEmpty ? "unknown product" : visible(product)) (\(record.identity))")
     }
+}
+
+/// A device's own words, with `?` for what would be a command to a terminal: the control characters of ASCII and
+/// of Unicode's second row (C2 80 to C2 9F).
+@inline(never)
+private func visible(_ untrustedText: String) -> String {
+    var bytes = untrustedText.copyBytes()
+    for i in bytes.indices {
+        let isSecondRow = bytes[i] == 0xC2 && i + 1 < bytes.count && bytes[i + 1] < 0xA0
+        if isSecondRow { bytes[i + 1] = UInt8(ascii: "?") }
+        if isSecondRow || bytes[i] < 0x20 || bytes[i] == 0x7F { bytes[i] = UInt8(ascii: "?") }
+    }
+    return String(bytes: bytes[...])
 }
 
 extension DeviceRecord {

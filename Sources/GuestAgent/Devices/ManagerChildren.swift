@@ -57,7 +57,10 @@ extension DeviceManager {
         let job = jobs.remove(at: index)
         let code: Int32 = cs_wifexited(status) ? cs_wexitstatus(status) : -1
         switch job.task {
-        case .answer(let client): close(client)
+        case .answer(let client):
+            close(client)
+            // It may have exported a device, of which the kernel announces nothing.
+            exporter.announce()
         case .settle: exporter.announce()
         case .serve(let stream): exporter.dropUnused(stream)
         case .awaitRelease: exporter.announce()

@@ -51,7 +51,8 @@ extension DeviceManager {
             book.add(rule, .export)
             return startExport(rule, client, isStanding: true)
         case "unexport": return startUnexport(rule, client)
-        case "attach":
+        // A serial number does not cross the wire: such a rule would wait for ever.
+        case "attach" where !rule.namesSerial:
             book.add(rule, .attach)
             importer.sweepAt = 0
             Self.answer(client, .success, "")

@@ -24,8 +24,7 @@ struct SysfsTree {
 
     @inline(never)
     func number(_ device: String, _ name: String, radix: UInt64 = 10) -> UInt32? {
-        guard let text = attribute(device, name), let value = unsigned(text, radix: radix) else { return nil }
-        return UInt32(truncatingIfNeeded: value)
+        attribute(device, name).flatMap { unsigned($0, radix: radix) }.flatMap { UInt32(exactly: $0) }
     }
 
     /// The last part of the path that a symbolic link names; nil when it is none.
