@@ -24,9 +24,16 @@ final class PortRecord {
 
     private static func path(_ directory: String, _ port: Int) -> String { compose("\(directory)/vhci/\(port)") }
 
+    /// Stock `usbip` has a record of its own for each port that it attached, for `usbip port`. It stays behind when
+    /// anybody else detaches the port: then it would speak of the next device there. So while there is one, stock
+    /// `usbip` attached the port.
+    private static func stockPath(_ port: Int) -> String { compose("/var/run/vhci_hcd/port\(port)") }
+
     /// - Returns: nil when there is none, or one of an earlier device.
     static func read(_ directory: String, _ port: ImporterPort) -> PortRecord? {
-        guard port.state != .free, let text = FileSystem.read(path(directory, port.number)) else { return nil }
+        guard port.state != .free, !FileSystem.exists(stockPath(port.number)),
+            let text = FileSystem.read(path(directory, port.number))
+        else { return nil }
         let words = text.head(before: "\n").words
         guard words.count == 5, let busID = BusID(words[0]), let devid = unsigned(words[2]),
             let channel = unsigned(words[3])
@@ -39,12 +46,14 @@ final class PortRecord {
     }
 
     func write(_ directory: String, _ port: Int) {
+        _ = Self.stockPath(port).withCString { unlink($0) }
         _ = (directory + "/vhci").withCString { mkdir($0, 0o755) }
         _ = FileSystem.replace(
             Self.path(directory, port), compose("\(busID.text) \(identity) \(devid) \(channel) \(rule)\n"))
     }
 
     static func remove(_ directory: String, _ port: Int) {
+        _ = stockPath(port).withCString { unlink($0) }
         _ = path(directory, port).withCString { unlink($0) }
     }
 }
