@@ -129,11 +129,30 @@ timed() {
     echo "$_name $_began $(uptime_now)" >>/tmp/times
 }
 
-# descriptors: how many file descriptors each of the agent's lasting processes has open, in the order of their start.
-descriptors() {
-    for _pid in $(pidof ringway | tr ' ' '\n' | sort -n); do
+_descriptors() {
+    _pids=$(pidof ringway | tr ' ' '\n' | sort -n | tr '\n' ' ')
+    # A third process is one that does a single job and ends.
+    [ "$(echo "$_pids" | wc -w)" = 2 ] || return 1
+    for _pid in $_pids; do
         find "/proc/$_pid/fd" -type l 2>/dev/null | wc -l
-    done | tr '\n' ' '
+    done | tr '\n' ' ' | sed 's/ $//'
+}
+
+# descriptors: how many file descriptors each of the agent's two processes has open, in the order of their start, as
+# soon as that stays the same for a moment.
+descriptors() {
+    _last=
+    until _now=$(_descriptors) && [ "$_now" = "$_last" ]; do
+        _last=$_now
+        usleep 300000
+    done
+    echo "$_now"
+}
+
+# descriptors_are TEXT: whether `descriptors` prints this.
+descriptors_are() {
+    descriptors
+    [ "$_now" = "$1" ]
 }
 
 # no_channels: whether the agent has no channel in use.
