@@ -36,9 +36,12 @@ CFLAGS := --target=$(C_TARGET) -std=gnu11 -Os -fPIC -fvisibility=hidden -fno-asy
     -fstack-protector-strong -ffunction-sections -fdata-sections -Wall -Wextra -Werror $(SYSTEM_HEADERS)
 # The preload library must load under either libc, so it takes as little from it as it can.
 SHIM_CFLAGS := $(filter-out -fstack-protector-strong,$(CFLAGS))
-# Link-time optimisation sees all modules at once, and the outliner shares what repeats: a tenth each.
+# Link-time optimisation sees all modules at once, and the outliner shares what repeats: a tenth each. Constants are
+# shorter where they are used than kept in a register from afar, and nothing is inlined that makes the caller larger.
+comma := ,
 LTO := -lto=llvm-full
-LTO_LINK := -Wl,--lto-O2 -Wl,-mllvm,-enable-machine-outliner=always
+LTO_LINK := -Wl,--lto-O2 $(addprefix -Wl$(comma)-mllvm$(comma), \
+    -enable-machine-outliner=always -disable-constant-hoisting -inline-threshold=-1000)
 SWIFTFLAGS := -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feature Embedded \
     -wmo $(LTO) -parse-as-library -warnings-as-errors -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
     -Xfrontend -function-sections -Xcc -fPIC -Xcc -ffunction-sections -Xcc -fdata-sections \

@@ -27,7 +27,7 @@ final class Configuration {
     static let runtimeDirectoryForm = "an absolute path of at most 79 bytes"
 
     /// `port/65535.6` in it must fit into a socket's address; the preload library has the same limit.
-    static func isRuntimeDirectory(_ path: String) -> Bool { path.rest(after: "/") != nil && path.utf8.count <= 79 }
+    static func isRuntimeDirectory(_ path: String) -> Bool { path.rest(after: "/") != nil && path.byteCount <= 79 }
 
     /// One key of the file, and flag of `ringway agent`.
     final class Key: Sendable {

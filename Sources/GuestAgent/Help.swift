@@ -9,6 +9,13 @@ enum Help {
           agent [--config FILE] [--KEY VALUE …]   connect this guest with its peer through shared memory
           run [--preload FILE] [--runtime-dir DIR] [--port N …] -- PROGRAM [ARGUMENT …]
                                                   run a program whose TCP connections cross the ring
+          list [--remote] [--json]                list this guest's devices, or those that the peer offers
+          export BUSID | --match RULE             offer devices to the peer
+          unexport BUSID | --match RULE           take them back
+          attach BUSID | --auto RULE              use a device of the peer
+          detach PORT | RULE                      let it go
+          port [--json]                           say what is attached, and how far it has come
+          doctor [--json]                         check all that this guest needs
           status [--runtime-dir DIR] [--json]     say what the agent sees
           config check [--config FILE]            check the configuration
           version [--json]                        print the version
@@ -21,6 +28,7 @@ enum Help {
         case "": return general
         case "agent": return agent
         case "run": return run
+        case "list", "export", "unexport", "attach", "detach", "port", "doctor": return devices
         case "status":
             return """
                 usage: ringway status [--runtime-dir DIR] [--json]
@@ -33,7 +41,7 @@ enum Help {
             return """
                 usage: ringway config check [--config FILE]
 
-                Reads the configuration (default \(Configuration.defaultPath)) and prints what it amounts to.
+                Reads the configuration (default /etc/ringway/ringway.conf) and prints what it amounts to.
                 Exit code 78, with file and line, when something is wrong. Opens no device.
 
                 """
@@ -47,7 +55,7 @@ enum Help {
         var text = """
             usage: ringway agent [--config FILE] [--KEY VALUE …]
 
-            Connects this guest with its peer. The configuration (default \(Configuration.defaultPath), which need
+            Connects this guest with its peer. The configuration (default /etc/ringway/ringway.conf, which need
             not exist when flags say everything) holds `key = value` lines; each key is also a flag, which overrides.
 
 
@@ -57,6 +65,30 @@ enum Help {
         }
         return text
     }
+
+    private static let devices = """
+        usage: ringway list [-l] [-r] [-p] [--json]
+               ringway export BUSID | --match RULE
+               ringway unexport BUSID | --match RULE
+               ringway attach BUSID | --match RULE [--wait SECONDS | --no-wait] [--port PORT]
+               ringway attach --auto RULE
+               ringway detach PORT | RULE
+               ringway port [--json]
+               ringway doctor [--json]
+
+        All take --runtime-dir DIR, and the flags of `usbip` (list -l, -r; attach -b; detach -p). A RULE is a bus id
+        (1-1.4), VVVV:PPPP, or, for devices of this guest, VVVV:PPPP:SERIAL or serial:SERIAL.
+
+        list      devices of this guest; with -r those that the peer offers
+        export    offers a device; with --match also whatever fits the rule and is plugged in later
+        unexport  takes it back, also from a peer that uses it, and gives it to its own driver
+        attach    takes a device of the peer and waits until it is set up; with --auto takes whatever fits the rule
+                  whenever the peer offers it, until `detach` lets it go
+        detach    lets a port's device go, and drops the rule that would take it again
+        port      what is attached, and what it waits for
+        doctor    permissions, kernel modules, agent, link, memory, doorbell, ports; exit code 69 when one is at fault
+
+        """
 
     private static let run = """
         usage: ringway run [--preload FILE] [--runtime-dir DIR] [--port N …] -- PROGRAM [ARGUMENT …]

@@ -16,23 +16,26 @@ extension String {
     /// For `switch`.
     public static func ~= (pattern: String, value: String) -> Bool { pattern == value }
 
-    /// The standard library's ways to put text together are inlined at each use, some 150 bytes of code each.
-    @inline(never)
-    public static func += (left: inout String, right: String) { left.append(contentsOf: right) }
-
+    /// The standard library's ways to put text together are inlined at each use, some 150 bytes of code each, and
+    /// care for texts that live in another language's runtime, which there are none of here.
     @inline(never)
     public static func + (left: String, right: String) -> String {
-        var both = left
-        both.append(contentsOf: right)
-        return both
+        if left.isEmpty { return right }
+        if right.isEmpty { return left }
+        return String(bytes: (left.copyBytes() + right.copyBytes())[...])
     }
 
-    /// For a system call with a path. (The standard library's own is inlined at each use, too.)
+    @inline(never)
+    public static func += (left: inout String, right: String) { left = left + right }
+
+    /// For a system call with a path.
     @inline(never)
     public func withCString(_ body: (UnsafePointer<CChar>) -> Int32) -> Int32 {
-        var result: Int32 = 0
-        withCString { (text: UnsafePointer<CChar>) -> Void in result = body(text) }
-        return result
+        (copyBytes() + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
+    }
+
+    public func withCString<R>(_ body: (UnsafePointer<CChar>) -> R) -> R {
+        (copyBytes() + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
     }
 
     /// Text of bytes, repaired where they are not UTF-8.
@@ -41,7 +44,10 @@ extension String {
 
     /// A copy of the text's bytes.
     @inline(never)
-    public func copyBytes() -> [UInt8] { Array(utf8) }
+    public func copyBytes() -> [UInt8] { utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
+
+    /// How many bytes it has.
+    public var byteCount: Int { copyBytes().count }
 
     /// What stands before and behind the first `separator`; nil when there is none.
     @inline(never)

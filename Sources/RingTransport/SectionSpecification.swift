@@ -45,7 +45,7 @@ public struct SectionSpecification: Equatable, Sendable {
             else { throw bad("the address must be hexadecimal and a multiple of 4096") }
             guard options.size != nil else { throw bad("devmem needs size=") }
             backend = .physical(address: address)
-        default: throw bad("there is no backend `\(kind)`; there are file, uio, pci and devmem")
+        default: throw bad(compose("there is no backend `\(kind)`; there are file, uio, pci and devmem"))
         }
         offset = options.offset
         size = options.size

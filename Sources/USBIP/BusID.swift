@@ -16,7 +16,7 @@ public struct BusID: Equatable, Hashable, Sendable {
 
     /// Nil when the text is no bus id.
     @inline(never)
-    public init?(_ text: String) { self.init(validating: Array(text.utf8)[...]) }
+    public init?(_ text: String) { self.init(validating: USBIP.bytes(of: text)[...]) }
 
     /// From a field of exactly 32 bytes. The text ends at its first NUL, which must be there; what is behind the
     /// NUL is not looked at, for the stock tools do not clear it. Nil when the text is no bus id.

@@ -35,7 +35,7 @@ public struct DeviceRecord: Equatable, Sendable {
     /// becomes `?`, so that a peer can write no escape sequence on a terminal; what is too long is cut off.
     public var path: String {
         @inline(never) get { String(decoding: pathBytes, as: UTF8.self) }
-        set { pathBytes = DeviceRecord.bounded(Array(newValue.utf8)[...]) }
+        set { pathBytes = DeviceRecord.bounded(bytes(of: newValue)[...]) }
     }
 
     /// `busnum << 16 | devnum`: what names the device in the URB phase and in `attach` of `vhci_hcd`.
@@ -47,7 +47,7 @@ public struct DeviceRecord: Equatable, Sendable {
         release: UInt16, deviceClass: UInt8, deviceSubClass: UInt8, deviceProtocol: UInt8, configurationValue: UInt8,
         configurations: UInt8, interfaces: UInt8
     ) {
-        pathBytes = DeviceRecord.bounded(Array(path.utf8)[...])
+        pathBytes = DeviceRecord.bounded(bytes(of: path)[...])
         self.busID = busID
         self.busnum = busnum
         self.devnum = devnum

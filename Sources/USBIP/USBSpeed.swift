@@ -14,15 +14,15 @@ public enum USBSpeed: UInt32, Equatable, Sendable {
     /// writes it; one newline behind it is taken off. Nil for any other text.
     @inline(never)
     public init?(sysfs text: String) {
-        var bytes = Array(text.utf8)
+        var bytes = USBIP.bytes(of: text)
         if bytes.last == 0x0A { bytes.removeLast() }
         // 20000 is two lanes of 10000; the enum tells the generation, not the lanes.
-        if bytes == Array("20000".utf8) {
+        if bytes == USBIP.bytes(of: "20000") {
             self = .superPlus
             return
         }
         for number in 0...USBSpeed.superPlus.rawValue {
-            guard let speed = USBSpeed(rawValue: number), Array(speed.megabits.utf8) == bytes else { continue }
+            guard let speed = USBSpeed(rawValue: number), USBIP.bytes(of: speed.megabits) == bytes else { continue }
             self = speed
             return
         }

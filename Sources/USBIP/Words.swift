@@ -6,10 +6,14 @@
 /// The texts in a row.
 @inline(never)
 func say(_ parts: String...) -> String {
-    var text = ""
-    for part in parts { text += part }
-    return text
+    var all: [UInt8] = []
+    for part in parts { all += bytes(of: part) }
+    return String(decoding: all, as: UTF8.self)
 }
+
+/// A text's bytes.
+@inline(never)
+func bytes(of text: String) -> [UInt8] { text.utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
 
 /// A number's decimal digits.
 @inline(never)

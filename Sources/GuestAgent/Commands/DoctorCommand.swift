@@ -62,7 +62,7 @@ struct DoctorCommand {
         var text = ""
         for finding in findings {
             let word = finding.level.word
-            let blanks = String(bytes: [UInt8](repeating: 0x20, count: 7 - word.utf8.count)[...])
+            let blanks = String(bytes: [UInt8](repeating: 0x20, count: 7 - word.byteCount)[...])
             text += compose("\(word)\(blanks)\(finding.subject): \(finding.says)\n")
             if !finding.remedy.isEmpty { text += compose("       -> \(finding.remedy)\n") }
         }

@@ -86,7 +86,7 @@ struct ListCommand {
     }
 
     private static func padded(_ text: String, to width: Int) -> String {
-        String(bytes: [UInt8](repeating: 0x20, count: max(0, width - text.utf8.count))[...]) + text
+        String(bytes: [UInt8](repeating: 0x20, count: max(0, width - text.byteCount))[...]) + text
     }
 
     @inline(never)

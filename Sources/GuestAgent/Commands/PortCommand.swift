@@ -31,9 +31,8 @@ struct PortCommand {
         for view in views {
             text += compose("Port \(view.port.number < 10 ? "0" : "")\(view.port.number): \(view.sentence)\n")
             if let local = view.local {
-                text += compose(
-                    "       \(local.record.identity)\(view.drivers.isEmpty ? "" : ", driver ")\(view.drivers.joined(by: " "))\n"
-                )
+                let drivers = view.drivers.joined(by: " ")
+                text += compose("       \(local.record.identity)\(drivers.isEmpty ? "" : ", driver " + drivers)\n")
             }
             if let record = view.record {
                 text += compose(

@@ -27,7 +27,7 @@ struct AgentClient {
             if let answer = ControlProtocol.parseReply(reply), answer.result == 0 {
                 return Connection(socket: socket, channel: answer.channel)
             }
-            throw .system(ControlProtocol.parseReply(reply)?.result ?? EPROTO)
+            throw .failed(ControlProtocol.parseReply(reply)?.result ?? EPROTO)
         } catch {
             close(socket)
             throw Diagnostic(.unavailable, "\(tried): \(Self.explain(error))")
@@ -37,12 +37,12 @@ struct AgentClient {
     /// What to do about each way in which connecting fails.
     private static func explain(_ failure: StreamFailure) -> String {
         switch failure {
-        case .system(ECONNREFUSED):
+        case .failed(ECONNREFUSED):
             return "nothing listens there; on the other side `ringway export`, or start usbipd under `ringway run`"
-        case .system(EHOSTUNREACH): return "the link is not up; `ringway status` says why"
-        case .system(EADDRNOTAVAIL):
+        case .failed(EHOSTUNREACH): return "the link is not up; `ringway status` says why"
+        case .failed(EADDRNOTAVAIL):
             return "every channel that this side may open is in use; raise `channels` on both sides"
-        case .system(ETIMEDOUT), .timedOut: return "the peer did not answer in time; look at its agent's log"
+        case .failed(ETIMEDOUT), .timedOut: return "the peer did not answer in time; look at its agent's log"
         default: return failure.sentence + "; look at the agent's log"
         }
     }

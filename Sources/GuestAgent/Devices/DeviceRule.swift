@@ -23,7 +23,7 @@ final class DeviceRule: Equatable, Sendable {
             return
         }
         // A rule stands in a line of words; a serial number with blanks cannot be asked for.
-        guard text.utf8.count <= 128, !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }),
+        guard text.byteCount <= 128, !text.copyBytes().contains(where: { $0 <= 0x20 || $0 == 0x7F }),
             let first = text.cut(at: ":"), !first.behind.isEmpty
         else { return nil }
         if first.before == "serial" {
@@ -39,7 +39,7 @@ final class DeviceRule: Equatable, Sendable {
     }
 
     private static func identifier(_ text: String) -> UInt16? {
-        guard text.utf8.count == 4, let value = unsigned(text, radix: 16) else { return nil }
+        guard text.byteCount == 4, let value = unsigned(text, radix: 16) else { return nil }
         return UInt16(truncatingIfNeeded: value)
     }
 

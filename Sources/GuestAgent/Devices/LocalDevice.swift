@@ -107,5 +107,5 @@ extension DeviceRecord {
 /// Four hexadecimal digits.
 func fourDigits(_ value: UInt16) -> String {
     let text = digits(UInt64(value), radix: 16)
-    return String(bytes: [UInt8](repeating: 0x30, count: 4 - text.utf8.count)[...]) + text
+    return String(bytes: [UInt8](repeating: 0x30, count: 4 - text.byteCount)[...]) + text
 }

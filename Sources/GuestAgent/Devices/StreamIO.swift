@@ -6,14 +6,14 @@ import RingTransport
 enum StreamFailure: Error, Equatable {
     case timedOut
     case closed
-    case system(Int32)
+    case failed(Int32)
 
     /// What happened, for a message.
     var sentence: String {
         switch self {
         case .timedOut: return "no answer in time"
         case .closed: return "the connection was closed"
-        case .system(let error): return systemMessage(error)
+        case .failed(let error): return systemMessage(error)
         }
     }
 }
@@ -37,7 +37,7 @@ struct StreamIO {
             var waiting = pollfd(fd: socket, events: Int16(events), revents: 0)
             let ready = poll(&waiting, 1, Int32(truncatingIfNeeded: (deadline - now) / 1000 + 1))
             if ready > 0 { return }
-            if ready < 0, cs_errno() != EINTR { throw .system(cs_errno()) }
+            if ready < 0, cs_errno() != EINTR { throw .failed(cs_errno()) }
         }
     }
 
@@ -54,7 +54,7 @@ struct StreamIO {
             } else if count < 0, cs_errno() == EAGAIN {
                 try wait(POLLOUT)
             } else if count < 0, cs_errno() != EINTR {
-                throw cs_errno() == EPIPE ? .closed : .system(cs_errno())
+                throw cs_errno() == EPIPE ? .closed : .failed(cs_errno())
             }
         }
     }
@@ -67,7 +67,7 @@ struct StreamIO {
             let count = buffer.withUnsafeMutableBufferPointer { recv(socket, $0.baseAddress, limit, cs_msg_dontwait()) }
             if count > 0 { return Array(buffer[0..<count]) }
             if count == 0 { throw .closed }
-            if cs_errno() == EAGAIN { try wait(POLLIN) } else if cs_errno() != EINTR { throw .system(cs_errno()) }
+            if cs_errno() == EAGAIN { try wait(POLLIN) } else if cs_errno() != EINTR { throw .failed(cs_errno()) }
         }
     }
 
