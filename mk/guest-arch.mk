@@ -45,7 +45,8 @@ LTO_LINK := -Wl,--lto-O2 $(addprefix -Wl$(comma)-mllvm$(comma), \
 # Passes of the compiler that make these programs larger: a copy of a function for each closure that it is called with,
 # and retains and releases written out at each use.
 SMALLER := -Xllvm -inline-threshold=-1000 \
-    $(addprefix -Xllvm -sil-disable-pass=,closure-specialize release-hoisting release-devirtualizer)
+    $(addprefix -Xllvm -sil-disable-pass=,closure-specialize release-hoisting release-devirtualizer \
+    loop-rotate)
 SWIFTFLAGS := $(SMALLER) -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feature Embedded \
     -wmo $(LTO) -parse-as-library -warnings-as-errors -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
     -Xfrontend -function-sections -Xcc -fPIC -Xcc -ffunction-sections -Xcc -fdata-sections \

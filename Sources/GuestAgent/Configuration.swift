@@ -36,41 +36,35 @@ final class Configuration {
         let form: String
         let meaning: String
 
-        init(name: String, form: String, meaning: String) {
-            self.name = name
-            self.form = form
-            self.meaning = meaning
+        /// - Parameter line: `NAME; FORM; MEANING`.
+        init(_ line: String) {
+            let parts = line.parts(between: ";").map { $0.trimmed }
+            name = parts[0]
+            form = parts[1]
+            meaning = parts[2]
         }
     }
 
-    static let keys = [
-        Key(name: "side", form: "a|b", meaning: "which of the two guests this is"),
-        Key(
-            name: "section-a", form: "PLACE",
-            meaning: "side a's section: file:PATH, uio:NAME, pci:ADDRESS or devmem:0xADDRESS, then ,map= ,bar= "
-                + ",offset= ,size="),
-        Key(name: "section-b", form: "PLACE", meaning: "side b's section"),
-        Key(name: "doorbell", form: "none|uio:NAME|eventfd:RX,TX", meaning: "how the sides wake each other"),
-        Key(name: "channels", form: "1-256", meaning: "number of channels (default 16)"),
-        Key(name: "ring-size", form: "4K-1G", meaning: "bytes in each ring, a power of two (default 256K)"),
-        Key(name: "opens-a", form: "0-channels", meaning: "how many channels side a opens (default half)"),
-        Key(name: "heartbeat-ms", form: "10-60000", meaning: "period of the heartbeat (default 500)"),
-        Key(name: "heartbeat-misses", form: "2-1000", meaning: "periods until a silent peer is given up (default 10)"),
-        Key(name: "spin-us", form: "auto|0-10000", meaning: "how long to poll after traffic (default auto)"),
-        Key(
-            name: "connect-timeout-ms", form: "100-600000",
-            meaning: "how long a program waits for the peer's answer (default 10000)"),
-        Key(
-            name: "unlink-timeout-ms", form: "100-600000",
-            meaning: "how long the peer may leave the withdrawal of a USB request unanswered (default 10000)"),
-        Key(
-            name: "export", form: "RULE …",
-            meaning: "devices to export whenever they are plugged in: bus ids, VVVV:PPPP, VVVV:PPPP:SERIAL"),
-        Key(
-            name: "attach", form: "RULE …",
-            meaning: "devices to attach whenever the peer offers them: the peer's bus ids, VVVV:PPPP"),
-        Key(name: "runtime-dir", form: "PATH", meaning: "directory of agent.sock and port/ (default /run/ringway)"),
-    ]
+    /// Name, form, meaning.
+    static let keys = """
+        side; a|b; which of the two guests this is
+        section-a; PLACE; side a's section: file:PATH, uio:NAME, pci:ADDRESS or devmem:0xADDRESS, then ,map= ,bar= \
+        ,offset= ,size=
+        section-b; PLACE; side b's section
+        doorbell; none|uio:NAME|eventfd:RX,TX; how the sides wake each other
+        channels; 1-256; number of channels (default 16)
+        ring-size; 4K-1G; bytes in each ring, a power of two (default 256K)
+        opens-a; 0-channels; how many channels side a opens (default half)
+        heartbeat-ms; 10-60000; period of the heartbeat (default 500)
+        heartbeat-misses; 2-1000; periods until a silent peer is given up (default 10)
+        spin-us; auto|0-10000; how long to poll after traffic (default auto)
+        connect-timeout-ms; 100-600000; how long a program waits for the peer's answer (default 10000)
+        unlink-timeout-ms; 100-600000; how long the peer may leave the withdrawal of a USB request unanswered \
+        (default 10000)
+        export; RULE …; devices to export whenever they are plugged in: bus ids, VVVV:PPPP, VVVV:PPPP:SERIAL
+        attach; RULE …; devices to attach whenever the peer offers them: the peer's bus ids, VVVV:PPPP
+        runtime-dir; PATH; directory of agent.sock and port/ (default /run/ringway)
+        """.parts(between: "\n").map { Key($0) }
 }
 
 /// A configuration in which everything needed is there and fits together.

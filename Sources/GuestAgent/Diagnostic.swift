@@ -6,11 +6,14 @@ import RingTransport
 struct Diagnostic: Error, Equatable {
     let exitCode: ExitCode
     let message: String
+    /// The same may succeed a moment later.
+    let mayPass: Bool
 
     @inline(never)
-    init(_ exitCode: ExitCode, _ message: Message) {
+    init(_ exitCode: ExitCode, _ message: Message, mayPass: Bool = false) {
         self.exitCode = exitCode
         self.message = message.text
+        self.mayPass = mayPass
     }
 
     /// A failed system call.
@@ -37,6 +40,7 @@ struct Diagnostic: Error, Equatable {
         case .io: exitCode = .ioError
         }
         message = error.message
+        mayPass = false
     }
 
     func report() { Output.error(compose("ringway: \(message)\n")) }

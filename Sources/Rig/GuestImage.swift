@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A guest's initramfs: Debian's kernel modules and busybox, Ringway, and unless it is bare Debian's `usbip` and `usbipd`.
+/// A guest's initramfs: Debian's kernel modules and busybox, Ringway, and unless it is bare Debian's `usbip` and
+/// `usbipd`.
 public struct GuestImage {
     /// Downloads what is missing, builds the kernel module, and writes the image.
     public static func build(_ request: ImageRequest, progress: Progress) throws -> BuiltImage {

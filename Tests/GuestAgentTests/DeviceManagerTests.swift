@@ -82,7 +82,8 @@ import USBIP
         for line in [
             "", " ", "export", "export usb1", "export 1-1 1-2", "exports 1-1", "rules now", "EXPORT 1-1",
             "attach serial:x",
-            "attach 46f4:0001:x", "\0", "1-1", "export\t1-1", "rules\nrules", "é ü", String(repeating: "x", count: 510),
+            "attach 46f4:0001:x", "\0", "1-1", "export\t1-1", "rules\nrules", "é ü",
+            String(repeating: "x", count: 510),
         ] {
             #expect(try Self.ask(guests, .a, line).hasPrefix("64\n"), "\(line)")
         }

@@ -71,7 +71,7 @@ struct ImportProgressTests {
         for size in 1...stream.count { #expect(Self.follow(more, by: size) == Seen(3, unanswered: true, unlink: true)) }
     }
 
-    /// At each byte: a command counts when its header is complete, an answer clears, and only the next one counts again.
+    /// At each byte: a command counts when its header is complete, an answer clears, only the next one counts again.
     @Test func byteByByte() {
         var progress = ImportProgress()
         Self.send(Sample.requestImport, &progress)

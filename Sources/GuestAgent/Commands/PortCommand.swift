@@ -37,9 +37,10 @@ struct PortCommand {
                 text += compose("       \(local.record.identity)\(drivers.isEmpty ? "" : ", driver " + drivers)\n")
             }
             if let record = view.record {
+                let rule = record.rule == "-" ? "" : ", by the rule " + record.rule
                 text += compose(
                     "       \(view.local?.busID.text ?? "-") -> the peer's \(record.busID.text) (\(record.identity)), "
-                        + "channel \(record.channel)\(record.rule == "-" ? "" : compose(", by the rule \(record.rule)"))\n"
+                        + "channel \(record.channel)\(rule)\n"
                 )
             }
         }

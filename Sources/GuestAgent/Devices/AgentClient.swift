@@ -30,7 +30,9 @@ struct AgentClient {
             throw .failed(ControlProtocol.parseReply(reply)?.result ?? EPROTO)
         } catch {
             close(socket)
-            throw Diagnostic(.unavailable, "\(tried): \(Self.explain(error))")
+            // A channel that was in use a moment ago is free when the peer has seen its end.
+            throw Diagnostic(
+                .unavailable, "\(tried): \(Self.explain(error))", mayPass: error == .failed(EADDRNOTAVAIL))
         }
     }
 
@@ -48,38 +50,42 @@ struct AgentClient {
     }
 
     /// Asks the data path; its answer is a text.
+    /// - Throws: 69 when no agent runs or it does not answer, 76 when its answer is none.
     func askAgent(
-        _ operation: ControlProtocol.Operation, port: UInt16 = 0, milliseconds: Int = 5000
+        _ operation: ControlProtocol.Operation, port: UInt16 = 0, flags: UInt32 = 0, milliseconds: Int = 5000
     ) throws(Diagnostic) -> [UInt8] {
-        let tried = "asking the agent"
-        let socket = try open(runtimeDirectory + "/agent.sock", tried)
-        defer { close(socket) }
-        let stream = StreamIO(socket, milliseconds: milliseconds)
-        do throws(StreamFailure) {
-            try stream.send(ControlProtocol.request(.init(operation: operation, port: port, flags: 0)))
-            let bytes = try stream.receiveAll(atMost: 1 << 20)
-            guard let reply = ControlProtocol.parseReply(bytes), reply.result == 0,
-                bytes.count == ControlProtocol.size + reply.length
-            else { throw .closed }
-            return Array(bytes[ControlProtocol.size...])
-        } catch {
-            throw Diagnostic(.unavailable, "\(tried): \(error.sentence); look at its log")
-        }
+        let path = runtimeDirectory + "/agent.sock"
+        let tried = compose("asking the agent at \(path)")
+        let request = ControlProtocol.request(.init(operation: operation, port: port, flags: flags))
+        let bytes = try exchange(path, tried, request, milliseconds)
+        guard let reply = ControlProtocol.parseReply(bytes), reply.result == 0,
+            bytes.count == ControlProtocol.size + reply.length
+        else { throw Diagnostic(.badProtocol, "\(tried): its answer was cut short; look at the agent's log") }
+        return Array(bytes[ControlProtocol.size...])
     }
 
     /// Asks the device manager; its answer is an exit code and a text.
     func ask(_ request: String, milliseconds: Int = 30_000) throws(Diagnostic) -> (code: ExitCode, text: String) {
         let tried = compose("asking the agent to \(request)")
-        let socket = try open(runtimeDirectory + "/devices.sock", tried)
+        let bytes = try exchange(
+            runtimeDirectory + "/devices.sock", tried, (request + "\n").copyBytes(), milliseconds)
+        guard let parts = String(bytes: bytes[...]).cut(at: "\n"),
+            let code = number(parts.before, in: 0...255).flatMap({ ExitCode(rawValue: Int32($0)) })
+        else { throw Diagnostic(.unavailable, "\(tried): its answer was cut short; look at the agent's log") }
+        return (code, parts.behind)
+    }
+
+    /// Sends a request, and takes all that comes.
+    @inline(never)
+    private func exchange(
+        _ path: String, _ tried: String, _ request: [UInt8], _ milliseconds: Int
+    ) throws(Diagnostic) -> [UInt8] {
+        let socket = try open(path, tried)
         defer { close(socket) }
         let stream = StreamIO(socket, milliseconds: milliseconds)
         do throws(StreamFailure) {
-            try stream.send((request + "\n").copyBytes())
-            let bytes = try stream.receiveAll(atMost: 1 << 20)
-            guard let parts = String(bytes: bytes[...]).cut(at: "\n"),
-                let code = number(parts.before, in: 0...255).flatMap({ ExitCode(rawValue: Int32($0)) })
-            else { throw .closed }
-            return (code, parts.behind)
+            try stream.send(request)
+            return try stream.receiveAll(atMost: 1 << 20)
         } catch {
             throw Diagnostic(.unavailable, "\(tried): \(error.sentence); look at the agent's log")
         }
@@ -90,7 +96,7 @@ struct AgentClient {
         if socket >= 0 { return socket }
         let error = cs_errno()
         if error == ENOENT || error == ECONNREFUSED {
-            throw Diagnostic(.unavailable, "\(tried): no agent is running (\(path)); start `ringway agent`")
+            throw Diagnostic(.unavailable, "\(tried): no agent is running; start `ringway agent`")
         }
         throw Diagnostic.system(Message(tried), error, "run as the agent's user")
     }

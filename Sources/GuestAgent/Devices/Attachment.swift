@@ -8,10 +8,24 @@ struct Attachment {
     let agent: AgentClient
     let driver: ImporterDriver
 
-    /// - Parameter rule: the rule that wants it; "-" when a user does.
+    /// How long something that may pass is tried again: a channel, or a device, that was just let go.
+    static let retryMicroseconds: UInt64 = 2_000_000
+
+    /// - Parameters:
+    ///   - rule: the rule that wants it; "-" when a user does.  - wanted: the port that it has to be; nil for any.
     /// - Returns: the port.
     /// - Throws: 69 when the peer refuses or no port is free, 76, 77, 74.
     func attach(_ busID: BusID, rule: String = "-", port wanted: Int? = nil) throws(Diagnostic) -> Int {
+        let deadline = Clock.microseconds() &+ Self.retryMicroseconds
+        while true {
+            do throws(Diagnostic) { return try attachOnce(busID, rule, wanted) } catch {
+                guard error.mayPass, Clock.microseconds() < deadline else { throw error }
+                _ = poll(nil, 0, 100)
+            }
+        }
+    }
+
+    private func attachOnce(_ busID: BusID, _ rule: String, _ wanted: Int?) throws(Diagnostic) -> Int {
         try driver.load()
         let connection = try agent.connect(port: ImportDialogue.port)
         // The kernel holds its own reference; ours would keep a dead connection's channel.

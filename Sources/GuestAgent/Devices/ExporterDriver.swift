@@ -119,7 +119,8 @@ struct ExporterDriver {
         if device.isImported {
             throw Diagnostic(
                 .unavailable,
-                "exporting \(device.busID.text): it is itself imported through vhci_hcd; export it where it is plugged in"
+                "exporting \(device.busID.text): it is itself imported through vhci_hcd; export it where it is "
+                    + "plugged in"
             )
         }
     }

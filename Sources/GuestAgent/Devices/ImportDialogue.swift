@@ -58,7 +58,10 @@ enum ImportDialogue {
         case .success(let record)?:
             return record
         case .refused(let status)?:
-            throw Diagnostic(.unavailable, "\(tried): the peer refused: \(OperationStatus.sentence(of: status))")
+            // The kernel there needs a moment to let go of a device that was just detached; usbipd says 1 for it.
+            let mayPass = status == OperationStatus.busy.rawValue || status == OperationStatus.notAvailable.rawValue
+            throw Diagnostic(
+                .unavailable, "\(tried): the peer refused: \(OperationStatus.sentence(of: status))", mayPass: mayPass)
         case nil:
             throw Diagnostic(.badProtocol, "\(tried): the peer's answer was cut short; look at the other side's log")
         }

@@ -64,9 +64,9 @@ struct ImporterDriver {
         }
     }
 
-    /// Ports that take a device of that speed and are free. The kernel sets up one device of a controller at a time, and
-    /// one that does not answer keeps the others waiting: so a controller without a device that is being set up comes
-    /// first; among these the lowest port.
+    /// Ports that take a device of that speed and are free. The kernel sets up one device of a controller at a time,
+    /// and one that does not answer keeps the others waiting: so a controller where none is being set up comes first;
+    /// among these the lowest port.
     func freePorts(_ speed: USBSpeed) -> [ImporterPort] {
         let all = ports() ?? []
         let free = all.filter { $0.state == .free && $0.isSuperSpeed == speed.isSuper }
