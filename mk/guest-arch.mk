@@ -112,11 +112,12 @@ $(OBJ)/SocketShim-%.o: Sources/SocketShim/raw/%.c $(SHIM_HEADERS) $(OBJ)/setting
 	@$(CLANG) $(SHIM_CFLAGS) -I Sources/SocketShim/raw/include -c $< -o $@
 
 # A static PIE: the agent reads what a hostile peer writes, so its addresses should not be known.
+STATIC_PIE := -static-pie -Wl,-e,ringway_start -Wl,--pack-dyn-relocs=relr
 AGENT_OBJECTS := $(OBJ)/main.o $(OBJ)/GuestAgent.o $(OBJ)/RingTransport.o $(OBJ)/RingBuffer.o $(OBJ)/USBIP.o \
     $(CSHIM) $(SUPPORT)
 $(OUT)/ringway: $(AGENT_OBJECTS) $(OBJ)/settings
 	$(call say,ringway)
-	@$(LINK) -static-pie $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(AGENT_OBJECTS) $(UNICODE) \
+	@$(LINK) $(STATIC_PIE) $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(AGENT_OBJECTS) $(UNICODE) \
 	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@.unstripped
 	@$(OBJCOPY) --strip-all $@.unstripped $@
 
@@ -136,7 +137,7 @@ $(OBJ)/UncooperativePeer.o: $(UNCOOPERATIVE) $(OBJ)/USBIP.o $(OBJ)/settings $(C_
 PEER_OBJECTS := $(OBJ)/main.o $(OBJ)/UncooperativePeer.o $(OBJ)/USBIP.o $(CSHIM) $(SUPPORT)
 $(OUT)/tests/uncooperative: $(PEER_OBJECTS)
 	@mkdir -p $(@D)
-	@$(LINK) -static-pie $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(PEER_OBJECTS) $(UNICODE) \
+	@$(LINK) $(STATIC_PIE) $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(PEER_OBJECTS) $(UNICODE) \
 	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@
 
 # The program that the preload library's tests run, once for each libc.

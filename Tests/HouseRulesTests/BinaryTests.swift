@@ -28,13 +28,10 @@ private enum GuestBinary {
 /// What a guest gets is small, needs nothing, and is hardened.
 @Suite(.enabled(if: GuestBinary.areWanted, "`make guest` has not been run"))
 struct BinaryTests {
-    /// Bytes. x86's code is a tenth longer than Arm's.
-    private let limits = ["x86_64": 264 * 1024, "aarch64": 256 * 1024]
-
     @Test("the agent is small, static and stripped", arguments: GuestBinary.architectures)
     func agent(_ architecture: String) throws {
         let facts = try GuestBinary.facts(architecture, "ringway")
-        #expect(faults(facts, machine: GuestBinary.machines[architecture], limit: limits[architecture] ?? 0) == [])
+        #expect(faults(facts, machine: GuestBinary.machines[architecture], limit: 256 * 1024) == [])
         #expect(facts.needed == [])
         #expect(facts.undefined == [])
     }
