@@ -73,86 +73,25 @@ struct RecordedTrafficTests {
         000705810200020007050102000200
         """
 
-    /// Takes a stream apart as a forwarder has to: the length of a reply's body follows from its command.
-    private func decode(
-        _ stream: PDUStream, _ recorded: [UInt8], by size: Int, of commands: [UInt32: PDUHeader] = [:],
-        iso: Bool = false
-    ) throws -> [PDUDecoderTests.Found] {
-        var decoder = PDUDecoder(stream)
-        var found: [PDUDecoderTests.Found] = []
-        for start in Swift.stride(from: 0, to: recorded.count, by: size) {
-            let piece = Array(recorded[start..<min(start + size, recorded.count)])
-            try piece.withUnsafeBytes { (raw: UnsafeRawBufferPointer) throws in
-                var position = 0
-                while let event = try decoder.next(raw, from: &position) {
-                    switch event {
-                    case .header(let header):
-                        found.append(.header(header))
-                        try decoder.expect(try length(of: header, commands, iso))
-                    case .payload(let range):
-                        if case .payload(let before) = found.last {
-                            found[found.count - 1] = .payload(before + piece[range])
-                        } else {
-                            found.append(.payload(Array(piece[range])))
-                        }
-                    case .isoDescriptor(let descriptor): found.append(.descriptor(descriptor))
-                    case .end: found.append(.end)
-                    }
-                }
-                #expect(position == raw.count)
-            }
-        }
-        try decoder.finish()
-        return found
-    }
-
-    /// - Parameter iso: whether the device's endpoints, but for the control endpoint, are isochronous.
-    private func length(
-        of header: PDUHeader, _ commands: [UInt32: PDUHeader], _ iso: Bool
-    ) throws -> PDUBodyLength {
-        switch header.body {
-        case .cmdSubmit(let submit):
-            let isIsochronous = iso && header.endpoint != 0
-            return try PDUFraming.body(of: submit, direction: header.direction, isIsochronous: isIsochronous)
-        case .retSubmit(let reply):
-            let command = try #require(commands[header.seqnum])
-            guard case .cmdSubmit(let submit) = command.body else {
-                Issue.record("a reply to \(command)")
-                return .none
-            }
-            return try PDUFraming.body(
-                of: reply, to: submit, direction: command.direction, isIsochronous: iso && command.endpoint != 0)
-        case .cmdUnlink, .retUnlink: return .none
-        }
-    }
-
-    private func headers(_ found: [PDUDecoderTests.Found]) -> [PDUHeader] {
-        found.compactMap { if case .header(let header) = $0 { header } else { nil } }
-    }
-
-    private func payloads(_ found: [PDUDecoderTests.Found]) -> [[UInt8]] {
-        found.compactMap { if case .payload(let payload) = $0 { payload } else { nil } }
-    }
-
     @Test("an independent client and an independent server, in pieces of any size", arguments: Array(1...70) + [9999])
     func traffic(_ size: Int) throws {
-        let sent = try decode(.commands, Self.commands, by: size)
-        let asked = headers(sent)
+        let sent = try TrafficDecoding.decode(.commands, Self.commands, by: size)
+        let asked = TrafficDecoding.headers(sent)
         #expect(asked.map(\.seqnum) == Array(1...13))
         #expect(asked.map(\.endpoint) == [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
         #expect(asked.allSatisfy { $0.devid == 0x0001_0002 })
-        #expect(payloads(sent) == [bytes("80 25 00 00 00 00 08"), Array("ABC\r\n".utf8)])
+        #expect(TrafficDecoding.payloads(sent) == [bytes("80 25 00 00 00 00 08"), Array("ABC\r\n".utf8)])
         let unlinked = asked.compactMap { if case .cmdUnlink(let unlink) = $0.body { unlink.seqnum } else { nil } }
         #expect(unlinked == [9, 10])
 
         let commands = Dictionary(uniqueKeysWithValues: asked.map { ($0.seqnum, $0) })
-        let received = try decode(.replies, Self.replies, by: size, of: commands)
-        let answers = headers(received)
+        let received = try TrafficDecoding.decode(.replies, Self.replies, by: size, of: commands)
+        let answers = TrafficDecoding.headers(received)
         #expect(answers.map(\.seqnum) == [1, 2, 3, 4, 5, 6, 7, 11, 8, 12, 13])
         #expect(answers.map(\.command).suffix(2) == [.retUnlink, .retUnlink])
         let configuration = bytes(Self.configuration)
         #expect(
-            payloads(received) == [
+            TrafficDecoding.payloads(received) == [
                 bytes(Self.deviceDescriptor), Array(configuration[..<9]), configuration, bytes("04 03 09 04"),
                 Array("ABC\r\n".utf8),
             ])
@@ -160,42 +99,30 @@ struct RecordedTrafficTests {
 
     @Test("isochronous transfers, in pieces of any size", arguments: Array(1...70) + [9999])
     func isochronous(_ size: Int) throws {
-        let sent = try decode(.commands, Self.isoCommands, by: size, iso: true)
-        let asked = headers(sent)
+        let sent = try TrafficDecoding.decode(.commands, Self.isoCommands, by: size, iso: true)
+        let asked = TrafficDecoding.headers(sent)
         #expect(asked.map(\.seqnum) == [1, 2, 3, 4])
         #expect(asked.map(\.endpoint) == [0, 0, 1, 2])
-        #expect(payloads(sent) == [bytes("11 12 13 14 15")])
-        #expect(descriptors(sent).map(\.offset) == [0, 4, 8, 0, 2])
-        #expect(descriptors(sent).map(\.length) == [4, 4, 4, 2, 3])
+        #expect(TrafficDecoding.payloads(sent) == [bytes("11 12 13 14 15")])
+        #expect(TrafficDecoding.descriptors(sent).map(\.offset) == [0, 4, 8, 0, 2])
+        #expect(TrafficDecoding.descriptors(sent).map(\.length) == [4, 4, 4, 2, 3])
 
         let commands = Dictionary(uniqueKeysWithValues: asked.map { ($0.seqnum, $0) })
-        let received = try decode(.replies, Self.isoReplies, by: size, of: commands, iso: true)
-        #expect(headers(received).map(\.seqnum) == [1, 2, 3, 4])
-        #expect(payloads(received).last == bytes("A0A0A0A0 A1A1A1 A2A2A2A2"))
-        #expect(descriptors(received).map(\.actualLength) == [4, 3, 4, 2, 3])
-        #expect(descriptors(received).allSatisfy { $0.status == 0 })
-    }
-
-    private func descriptors(_ found: [PDUDecoderTests.Found]) -> [IsoPacketDescriptor] {
-        found.compactMap { if case .descriptor(let descriptor) = $0 { descriptor } else { nil } }
+        let received = try TrafficDecoding.decode(.replies, Self.isoReplies, by: size, of: commands, iso: true)
+        #expect(TrafficDecoding.headers(received).map(\.seqnum) == [1, 2, 3, 4])
+        #expect(TrafficDecoding.payloads(received).last == bytes("A0A0A0A0 A1A1A1 A2A2A2A2"))
+        #expect(TrafficDecoding.descriptors(received).map(\.actualLength) == [4, 3, 4, 2, 3])
+        #expect(TrafficDecoding.descriptors(received).allSatisfy { $0.status == 0 })
     }
 
     @Test("encoded again, every byte is the one that was recorded", arguments: [false, true])
     func encoding(_ iso: Bool) throws {
         let recordings = iso ? (Self.isoCommands, Self.isoReplies) : (Self.commands, Self.replies)
-        let sent = try decode(.commands, recordings.0, by: 48, iso: iso)
-        let commands = Dictionary(uniqueKeysWithValues: headers(sent).map { ($0.seqnum, $0) })
-        let received = try decode(.replies, recordings.1, by: 48, of: commands, iso: iso)
+        let sent = try TrafficDecoding.decode(.commands, recordings.0, by: 48, iso: iso)
+        let commands = Dictionary(uniqueKeysWithValues: TrafficDecoding.headers(sent).map { ($0.seqnum, $0) })
+        let received = try TrafficDecoding.decode(.replies, recordings.1, by: 48, of: commands, iso: iso)
         for (found, recorded) in [(sent, recordings.0), (received, recordings.1)] {
-            let again = found.flatMap { part -> [UInt8] in
-                switch part {
-                case .header(let header): header.encode()
-                case .payload(let payload): payload
-                case .descriptor(let descriptor): descriptor.encode()
-                case .end: []
-                }
-            }
-            #expect(again == recorded)
+            #expect(TrafficDecoding.encode(found) == recorded)
         }
     }
 }
