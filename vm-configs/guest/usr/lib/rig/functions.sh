@@ -120,12 +120,12 @@ uptime_now() {
     cut -d ' ' -f 1 /proc/uptime
 }
 
-# timed NAME COMMAND...: notes in /tmp/times when the command began and ended, if it succeeded.
+# timed NAME COMMAND...: notes in /tmp/times when the command began and ended, if it succeeded; else says so.
 timed() {
     _name=$1
     shift
     _began=$(uptime_now)
-    "$@" || return
+    "$@" || { echo "$_name failed with status $? after $_began to $(uptime_now)"; return 1; }
     echo "$_name $_began $(uptime_now)" >>/tmp/times
 }
 
