@@ -10,6 +10,12 @@ enum Clock {
         return UInt64(now.tv_sec) &* 1_000_000 &+ UInt64(now.tv_nsec) / 1000
     }
 
+    /// Until a time, for poll(): 0 when it has come, at most a minute.
+    static func millisecondsUntil(_ time: UInt64) -> Int32 {
+        let now = microseconds()
+        return time <= now ? 0 : Int32(truncatingIfNeeded: min((time - now) / 1000 + 1, 60_000))
+    }
+
     /// A periodic timer, or an unarmed one; -1 with errno.
     static func timer(everyMilliseconds period: Int?) -> Int32 {
         let fd = timerfd_create(CLOCK_MONOTONIC, cs_tfd_nonblock_cloexec())

@@ -25,9 +25,7 @@ struct AttachKeeper {
         var next = UInt64.max
         if announcer < 0 { next = connectAt }
         if let sweepAt, !isSweeping { next = min(next, sweepAt) }
-        let now = Clock.microseconds()
-        if next == UInt64.max { return -1 }
-        return next <= now ? 0 : Int32(truncatingIfNeeded: min((next - now) / 1000 + 1, 60_000))
+        return next == UInt64.max ? -1 : Clock.millisecondsUntil(next)
     }
 
     mutating func stop() {

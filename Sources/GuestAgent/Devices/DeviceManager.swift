@@ -119,7 +119,10 @@ final class DeviceManager {
     /// Milliseconds until something is due; -1 when nothing is.
     var timeout: Int32 {
         if !jobs.isEmpty || !unsettled.isEmpty { return 100 }
-        return importer.timeout(wanted: !book.attachments.isEmpty)
+        let times = (
+            exporter.timeout(wanted: !book.exports.isEmpty), importer.timeout(wanted: !book.attachments.isEmpty)
+        )
+        return times.0 < 0 || times.1 < 0 ? max(times.0, times.1) : min(times.0, times.1)
     }
 
     /// - Parameter descriptors: as `descriptors()` gave them, with what poll found.

@@ -8,6 +8,8 @@ import USBIP
 struct ExportService {
     static let announcementPort: UInt16 = 3241
     static let maximumListeners = 8
+    /// How often a port is tried that another program has: to ask is to connect to that program.
+    static let retryMicroseconds: UInt64 = 2_000_000
 
     /// A connection that an importer made.
     struct Stream {
@@ -23,11 +25,19 @@ struct ExportService {
     /// Devices that are exported because of a rule, and that rule.
     private(set) var exported: [(busID: BusID, rule: String)] = []
     private var isRefused = false
+    /// When to see next whether the program that has the port has ended.
+    private var listenAt: UInt64 = 0
+
+    /// Milliseconds until `tend` has something to do; -1 when only an event brings it.
+    func timeout(wanted: Bool) -> Int32 { wanted && service < 0 ? Clock.millisecondsUntil(listenAt) : -1 }
 
     /// Listens as long as there are rules.
     mutating func tend(directory: String, wanted: Bool) {
         if wanted {
-            if service < 0 { service = listen(directory, ImportDialogue.port) }
+            if service < 0, Clock.millisecondsUntil(listenAt) == 0 {
+                listenAt = Clock.microseconds() &+ Self.retryMicroseconds
+                service = listen(directory, ImportDialogue.port)
+            }
             if service >= 0, announcements < 0 { announcements = listen(directory, Self.announcementPort) }
             return
         }
