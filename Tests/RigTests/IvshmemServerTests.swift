@@ -5,8 +5,9 @@ import Testing
 
 @testable import Rig
 
-/// What a virtual machine sees of the doorbell server.
-private struct Client {
+/// What a virtual machine sees of the doorbell server. It closes what it was sent: Foundation's `Process` crashes in
+/// a test program that has more than about 1,360 descriptors open.
+private final class Client {
     let socket: UnixSocket
     let version: Int64
     let id: Int64
@@ -25,6 +26,11 @@ private struct Client {
             let message = try Self.next(socket)
             events.append((message.value, try #require(message.descriptor)))
         }
+    }
+
+    deinit {
+        close(memory)
+        events.forEach { close($0.event) }
     }
 
     func next() throws -> (value: Int64, descriptor: Int32?) { try Self.next(socket) }
@@ -57,6 +63,7 @@ private struct Client {
         #expect(second.events.map(\.id) == [0, 1])
         let told = try first.next()
         #expect(told.value == 1)
+        defer { told.descriptor.map { _ = close($0) } }
 
         #expect(pwrite(first.memory, "hello", 5, 0) == 5)
         var bytes = [UInt8](repeating: 0, count: 5)

@@ -6,7 +6,7 @@ import USBIP
 /// socket of port 3240.
 ///
 ///     uncooperative mute BUSID SPEED PORT         gives that device away, and never answers one of its requests
-///     uncooperative slow BUSID MILLISECONDS PORT  answers for that device so much later
+///     uncooperative slow BUSID MILLISECONDS PORT  answers for that device so much later, while /tmp/slow exists
 ///
 /// Every other device comes from the service at PORT as it is.
 @c(ringway_main)

@@ -35,12 +35,13 @@ struct ExportService {
     mutating func tend(directory: String, wanted: Bool) {
         if wanted {
             if service < 0, Clock.millisecondsUntil(listenAt) == 0 {
-                listenAt = Clock.microseconds() &+ Self.retryMicroseconds
                 service = listen(directory, ImportDialogue.port)
+                listenAt = service < 0 ? Clock.microseconds() &+ Self.retryMicroseconds : 0
             }
             if service >= 0, announcements < 0 { announcements = listen(directory, Self.announcementPort) }
             return
         }
+        listenAt = 0
         stopListening(&service, directory, ImportDialogue.port)
         stopListening(&announcements, directory, Self.announcementPort)
     }

@@ -9,22 +9,37 @@ enum KernelModule {
     /// - Parameters:
     ///   - name: such as `usbip-host`.  - present: a file that exists when it is loaded or built in.
     /// - Throws: 66 when it cannot be had.
-    static func load(_ name: String, present: String) throws(Diagnostic) {
+    static func load(
+        _ name: String, present: String, programs: [String] = Self.programs
+    ) throws(Diagnostic) {
         if FileSystem.exists(present) { return }
-        let status = run([name])
-        if FileSystem.exists(present) { return }
+        let status = run(programs, [name])
+        // A module that somebody else is loading counts as loaded for modprobe, before its driver is there.
+        var turns = status == 0 ? patience / turn : 0
+        while !FileSystem.exists(present) {
+            guard turns > 0 else { throw missing(name, status) }
+            turns -= 1
+            _ = poll(nil, 0, turn)
+        }
+    }
+
+    /// Milliseconds: how long a driver's set-up may take after modprobe has ended, and between two looks.
+    private static let patience: Int32 = 5000
+    private static let turn: Int32 = 10
+
+    private static func missing(_ name: String, _ status: Int32?) -> Diagnostic {
         let why: String
         switch status {
         case nil: why = "this guest has no modprobe"
         case 0: why = "modprobe succeeded, but the driver is not there"
         default: why = compose("modprobe failed with status \(status ?? 0)")
         }
-        throw Diagnostic(
+        return Diagnostic(
             .noSuch, "loading the kernel module \(name): \(why); load it at boot, or add it to this guest's image")
     }
 
     /// - Returns: modprobe's exit status; nil when there is none.
-    private static func run(_ arguments: [String]) -> Int32? {
+    private static func run(_ programs: [String], _ arguments: [String]) -> Int32? {
         guard let program = programs.first(where: { FileSystem.isExecutable($0) }) else { return nil }
         let child = fork()
         if child == 0 {
