@@ -6,6 +6,7 @@ set -eu
 . mk/say.sh
 
 needed_gigabytes=6
+needed_memory=4
 list=packaging/debian-packages.txt
 
 refuse() {
@@ -24,8 +25,10 @@ free=$(($(df -Pk . | awk 'NR == 2 { print $4 }') / 1048576))
 if [ "$free" -lt $needed_gigabytes ] && [ ! -d .build ]; then
     refuse "$free GB are free here and $needed_gigabytes GB are needed (builds, kernel packages, images)"
 fi
+memory=$(awk '/^MemTotal:/ { printf "%d", $2 / 1000000 + 0.5 }' /proc/meminfo)
+[ "$memory" -ge $needed_memory ] || refuse "this machine has $memory GB of memory, and $needed_memory GB are needed"
 [ "$(uname -m)" = x86_64 ] || refuse "the two virtual machines need an x86_64 host; this one is $(uname -m)"
-say "git, make, Swift $version and $free GB of disk are there"
+say "git, make, Swift $version, $free GB of disk and $memory GB of memory are there"
 
 command -v dpkg-query >/dev/null || refuse "this is no Debian system; install what $list names, by hand"
 missing=()

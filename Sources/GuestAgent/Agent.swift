@@ -115,6 +115,7 @@ private func split(_ resources: AgentResources) throws(Diagnostic) -> ExitCode {
         throw Diagnostic.system("preparing the data path's process", cs_errno(), "raise its limits")
     }
     let parent = getpid()
+    Log.share()
     let child = fork()
     if child == 0 {
         _ = cs_die_with_parent()

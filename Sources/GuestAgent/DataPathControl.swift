@@ -5,7 +5,7 @@ import RingTransport
 import USBIP
 
 /// A program that has connected to `agent.sock` and is not yet, or never becomes, a channel's stream.
-struct ControlClient {
+final class ControlClient {
     let socket: Int32
     /// Bytes of the request that have come so far.
     var request: [UInt8] = []
@@ -14,6 +14,8 @@ struct ControlClient {
     var wantsJSON = false
     /// Heartbeats since it connected; it is let go when its request takes too long.
     var age = 0
+
+    init(socket: Int32) { self.socket = socket }
 }
 
 /// The control socket: who asks, and what they are answered.
@@ -51,7 +53,7 @@ extension DataPath {
             abandonClient(slot)
             return
         }
-        for i in 0..<count { clients[slot]?.request.append(bounce[i]) }
+        for i in 0..<count { client.request.append(bounce[i]) }
         if count == wanted { execute(slot) }
     }
 
@@ -141,8 +143,8 @@ extension DataPath {
         if isDeaf { isDeaf = !events.addInput(descriptors.listener, .listener) }
         for slot in clients.indices {
             guard let client = clients[slot], client.request.count < ControlProtocol.size else { continue }
-            clients[slot]?.age += 1
-            let waited = (client.age + 1) * settings.heartbeatMilliseconds
+            client.age += 1
+            let waited = client.age * settings.heartbeatMilliseconds
             if waited >= settings.connectMilliseconds { abandonClient(slot) }
         }
     }

@@ -3,7 +3,7 @@ import CShim
 import RingTransport
 
 /// An error that ends a command: one line that says what was tried, what happened, what to do.
-struct Diagnostic: Error, Equatable {
+final class Diagnostic: Error, Equatable {
     let exitCode: ExitCode
     let message: String
     /// The same may succeed a moment later.
@@ -41,6 +41,10 @@ struct Diagnostic: Error, Equatable {
         }
         message = error.message
         mayPass = false
+    }
+
+    static func == (left: Diagnostic, right: Diagnostic) -> Bool {
+        left.exitCode == right.exitCode && left.message == right.message && left.mayPass == right.mayPass
     }
 
     func report() { Output.error(compose("ringway: \(message)\n")) }

@@ -55,21 +55,21 @@ private func help(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
     guard let text = Help.text(topic) else {
         throw Diagnostic(.usage, "there is no command `\(topic)`; `ringway help` lists the commands")
     }
-    return Output.result(text) ? .success : .ioError
+    return Output.result(text)
 }
 
 private func version(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
     if arguments.isEmpty {
         let text = compose("ringway \(RingwayVersion.string), section layout \(SectionLayout.version)\n")
-        return Output.result(text) ? .success : .ioError
+        return Output.result(text)
     }
     for argument in arguments where argument != "--json" { throw unexpected(argument, "version") }
-    var writer = JSONWriter()
+    let writer = JSONWriter()
     writer.beginObject()
     writer.field("version", RingwayVersion.string)
     writer.field("layout", UInt64(SectionLayout.version))
     writer.endObject()
-    return Output.result(writer.text + "\n") ? .success : .ioError
+    return Output.result(writer.text + "\n")
 }
 
 private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
@@ -97,7 +97,7 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         # each section needs \(checked.geometry.sectionSize) bytes
 
         """
-    return Output.result(text.text) ? .success : .ioError
+    return Output.result(text.text)
 }
 
 /// An argument that a command does not know.

@@ -21,6 +21,10 @@ enum Help {
           version [--json]                        print the version
           help [COMMAND]                          explain a command
 
+        Exit codes: 0; 64 usage; 65 a section or file holds what it should not; 66 no such device, section or file;
+        69 the agent or the peer cannot be reached; 74 a system call failed; 76 the peer breaks the protocol; 77 not
+        permitted; 78 bad configuration. `run` ends as its program does: 126, 127, 128+n as in a shell.
+
         """
 
     static func text(_ command: String) -> String? {

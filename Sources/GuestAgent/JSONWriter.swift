@@ -2,61 +2,61 @@
 import RingTransport
 
 /// Builds one JSON document (RFC 8259) as text. The caller keeps begin and end in balance.
-struct JSONWriter {
+final class JSONWriter {
     private(set) var text = ""
     private var first = true
 
     @inline(never)
-    private mutating func separate() {
+    private func separate() {
         if !first { text += "," }
         first = false
     }
 
     @inline(never)
-    private mutating func key(_ name: String) {
+    private func key(_ name: String) {
         separate()
         text += "\"" + Self.escaped(name) + "\":"
     }
 
     @inline(never)
-    private mutating func open(_ bracket: String) {
+    private func open(_ bracket: String) {
         text += bracket
         first = true
     }
 
     @inline(never)
-    private mutating func close(_ bracket: String) {
+    private func close(_ bracket: String) {
         text += bracket
         first = false
     }
 
-    mutating func beginObject() {
+    func beginObject() {
         separate()
         open("{")
     }
-    mutating func beginObject(_ name: String) {
+    func beginObject(_ name: String) {
         key(name)
         open("{")
     }
-    mutating func endObject() { close("}") }
-    mutating func beginArray(_ name: String) {
+    func endObject() { close("}") }
+    func beginArray(_ name: String) {
         key(name)
         open("[")
     }
-    mutating func endArray() { close("]") }
+    func endArray() { close("]") }
 
     @inline(never)
-    mutating func field(_ name: String, _ value: String) {
+    func field(_ name: String, _ value: String) {
         key(name)
         text += "\"" + Self.escaped(value) + "\""
     }
     @inline(never)
-    mutating func field(_ name: String, _ value: UInt64) {
+    func field(_ name: String, _ value: UInt64) {
         key(name)
         text += digits(value)
     }
     @inline(never)
-    mutating func field(_ name: String, _ value: Bool) {
+    func field(_ name: String, _ value: Bool) {
         key(name)
         text += value ? "true" : "false"
     }

@@ -9,8 +9,17 @@ import RingTransport
 enum Log {
     /// The file descriptor; tests have another.
     nonisolated(unsafe) static var descriptor: Int32 = 2
-    /// Each process has one thread that logs.
-    nonisolated(unsafe) private static var budget = LogBudget(now: 0)
+    nonisolated(unsafe) private static var own = LogBudget(now: 0)
+    nonisolated(unsafe) private static var shared: UnsafeMutablePointer<LogBudget>?
+
+    /// Before the first fork: one budget for all processes of the agent, because a peer can have a child started for
+    /// each request. Two that log at the same time may count a line wrongly, no more.
+    static func share() {
+        let page = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
+        guard let page, page != cs_map_failed() else { return }
+        shared = page.bindMemory(to: LogBudget.self, capacity: 1)
+        shared?.initialize(to: own)
+    }
 
     @inline(never)
     static func info(_ message: Message) { write("ringway: " + message.text + "\n") }
@@ -19,7 +28,14 @@ enum Log {
     static func error(_ message: Message) { write("ringway: error: " + message.text + "\n") }
 
     private static func write(_ line: String) {
-        guard let omitted = budget.take(now: Clock.microseconds(), hasRoom: hasRoom()) else { return }
+        let now = Clock.microseconds()
+        let left: Int?
+        if let shared {
+            left = shared.pointee.take(now: now, hasRoom: hasRoom())
+        } else {
+            left = own.take(now: now, hasRoom: hasRoom())
+        }
+        guard let omitted = left else { return }
         let note = omitted == 0 ? "" : compose("ringway: \(omitted) lines of the log were left out here\n")
         let bytes = (note + line).copyBytes()
         _ = bytes.withUnsafeBufferPointer { CShim.write(descriptor, $0.baseAddress, $0.count) }

@@ -4,9 +4,14 @@ import RingTransport
 
 /// Results go to stdout, everything else to stderr.
 enum Output {
-    /// - Returns: false when stdout cannot take it (a closed pipe, a full disk).
+    /// - Returns: 74 when stdout cannot take it (a closed pipe, a full disk), and says so.
     @discardableResult
-    static func result(_ text: String) -> Bool { write(1, text) }
+    static func result(_ text: String) -> ExitCode {
+        if write(1, text) { return .success }
+        let why = Diagnostic.system("writing the result", cs_errno(), "give it a place that can take it")
+        error(compose("ringway: \(why.message)\n"))
+        return .ioError
+    }
 
     static func error(_ text: String) { _ = write(2, text) }
 

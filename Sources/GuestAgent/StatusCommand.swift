@@ -20,6 +20,6 @@ struct StatusCommand {
     func execute() throws(Diagnostic) -> ExitCode {
         let text = try agent.askAgent(
             .status, flags: json ? ControlProtocol.flagJSON : 0, milliseconds: Self.patienceMilliseconds)
-        return Output.result(String(bytes: text[...])) ? .success : .ioError
+        return Output.result(String(bytes: text[...]))
     }
 }

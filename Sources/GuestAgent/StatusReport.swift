@@ -64,7 +64,7 @@ struct StatusReport {
     @inline(never)
     private func plainText() -> String {
         let link = dataPath.link
-        var lines = Lines()
+        let lines = Lines()
         lines.add("side: \(dataPath.settings.side.name)")
         lines.add("link: \(linkState)")
         if let waiting { lines.add("waiting: \(waiting)") }
@@ -92,7 +92,7 @@ struct StatusReport {
     @inline(never)
     private func jsonText() -> String {
         let link = dataPath.link
-        var writer = JSONWriter()
+        let writer = JSONWriter()
         writer.beginObject()
         writer.field("version", RingwayVersion.string)
         writer.field("side", dataPath.settings.side.name)
@@ -117,14 +117,14 @@ struct StatusReport {
         for (name, value) in counterRows { writer.field(name, value) }
         writer.endObject()
         writer.beginArray("channels")
-        for channel in shownChannels { write(channel, &writer) }
+        for channel in shownChannels { write(channel, writer) }
         writer.endArray()
         writer.endObject()
         return writer.text + "\n"
     }
 
     @inline(never)
-    private func write(_ channel: Channel, _ writer: inout JSONWriter) {
+    private func write(_ channel: Channel, _ writer: JSONWriter) {
         writer.beginObject()
         writer.field("number", UInt64(channel.number))
         writer.field("state", Self.name(channel.state))
@@ -140,9 +140,9 @@ struct StatusReport {
 }
 
 /// Text, a line at a time.
-private struct Lines {
+private final class Lines {
     var text = ""
 
     @inline(never)
-    mutating func add(_ line: Message) { text += line.text + "\n" }
+    func add(_ line: Message) { text += line.text + "\n" }
 }

@@ -11,13 +11,13 @@ enum WorkerOperation: UInt8 {
 }
 
 /// One packet between data path and parent: operation, slot of the asking program, its generation, text.
-struct WorkerPacket {
+final class WorkerPacket {
     static let maximum = 16384
 
     let operation: WorkerOperation
     let slot: UInt16
     let generation: UInt32
-    var text: [UInt8] = []
+    let text: [UInt8]
 
     var bytes: [UInt8] {
         [operation.rawValue, UInt8(slot & 255), UInt8(slot >> 8)]
@@ -61,12 +61,18 @@ struct WorkerPacket {
 /// data path.
 struct SysfsWorker {
     /// A child at work.
-    struct Job {
+    final class Job {
         let pid: pid_t
         let packet: WorkerPacket
         let deadline: UInt64
         /// Its answer has been given up; the process may still wait for a device's lock.
         var isLate = false
+
+        init(pid: pid_t, packet: WorkerPacket, deadline: UInt64) {
+            self.pid = pid
+            self.packet = packet
+            self.deadline = deadline
+        }
     }
 
     static let timeLimitMicroseconds: UInt64 = 2_000_000
@@ -142,17 +148,17 @@ struct SysfsWorker {
         }
     }
 
-    func answer(_ packet: WorkerPacket, _ text: String) {
-        var reply = packet
-        reply.text = text.copyBytes()
+    func answer(_ packet: WorkerPacket, _ text: String) { Self.answer(packet, text, socket) }
+
+    private static func answer(_ packet: WorkerPacket, _ text: String, _ socket: Int32) {
+        let reply = WorkerPacket(
+            packet.operation, slot: Int(packet.slot), generation: packet.generation, text: text.copyBytes())
         _ = reply.send(socket)
     }
 
     static func perform(_ packet: WorkerPacket, _ socket: Int32) {
-        var reply = packet
         switch packet.operation {
-        case .usbipStatus: reply.text = USBIPDrivers.describe().copyBytes()
+        case .usbipStatus: answer(packet, USBIPDrivers.describe(), socket)
         }
-        _ = reply.send(socket)
     }
 }

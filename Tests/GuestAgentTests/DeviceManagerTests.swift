@@ -227,6 +227,26 @@ import USBIP
         #expect(try Self.request(guests, Operation.requestDeviceList()) == Operation.replyDeviceList([]))
     }
 
+    /// Each request is answered by a process of its own, and all share one budget of log lines.
+    @Test(arguments: settings)
+    func aPeerThatAsksForWhatIsNotThere(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        try guests.startBoth()
+        _ = try Self.ask(guests, .b, "match 1-1")
+        let clock = ContinuousClock()
+        let began = clock.now
+        let busID = try #require(BusID("9-9"))
+        for _ in 0..<300 { _ = try Self.request(guests, Operation.requestImport(busID)) }
+        let seconds = (clock.now - began) / .seconds(1)
+        let agent = try guests.agent(.b)
+        #expect(agent.prints("was asked for and refused"))
+        // And what else has come meanwhile.
+        _ = agent.prints("nothing like this", seconds: 0)
+        let lines = agent.text.components(separatedBy: "was asked for and refused").count - 1
+        let limit = Double(LogBudget.burst) + seconds * 1_000_000 / Double(LogBudget.microsecondsPerLine) + 1
+        #expect(lines > 0 && Double(lines) <= limit, "\(lines) lines in \(seconds) s")
+    }
+
     /// After 100 connections of every kind the parent has as many descriptors, and children, as before.
     @Test(arguments: settings)
     func nothingIsLeftBehind(_ setting: Setting) throws {

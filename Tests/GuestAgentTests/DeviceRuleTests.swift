@@ -76,7 +76,7 @@ func record(_ busID: String, _ vendor: UInt16, _ product: UInt16, speed: USBSpee
     @Test func roundTrip() throws {
         let folder = try ScratchFolder()
         let path = folder.path + "/rules"
-        var book = RuleBook(path: path, configuredExports: [], configuredAttachments: [])
+        let book = RuleBook(path: path, configuredExports: [], configuredAttachments: [])
         #expect(book.text == "")
         let rules = try ["46f4:0001", "1-1", "serial:x"].map { try #require(DeviceRule($0)) }
         for rule in rules + rules { book.add(rule, .export) }
@@ -87,7 +87,7 @@ func record(_ busID: String, _ vendor: UInt16, _ product: UInt16, speed: USBSpee
         #expect(try String(contentsOfFile: path, encoding: .utf8) == text)
         let again = RuleBook(path: path, configuredExports: [rules[0]], configuredAttachments: [rules[2]])
         #expect(again.text == text + "attach serial:x\n")
-        #expect(again.rules(.export).count == 3 && again.rules(.attach).count == 3)
+        #expect(again.exports.count == 3 && again.attachments.count == 3)
         // To read is not to write.
         #expect(try String(contentsOfFile: path, encoding: .utf8) == text)
     }
@@ -95,7 +95,7 @@ func record(_ busID: String, _ vendor: UInt16, _ product: UInt16, speed: USBSpee
     @Test func removal() throws {
         let folder = try ScratchFolder()
         let rule = try #require(DeviceRule("1-1"))
-        var book = RuleBook(path: folder.path + "/rules", configuredExports: [rule], configuredAttachments: [])
+        let book = RuleBook(path: folder.path + "/rules", configuredExports: [rule], configuredAttachments: [])
         let (other, first) = (book.remove(rule, .attach), book.text)
         #expect(!other && first == "export 1-1\n")
         let (once, twice) = (book.remove(rule, .export), book.remove(rule, .export))
@@ -105,6 +105,27 @@ func record(_ busID: String, _ vendor: UInt16, _ product: UInt16, speed: USBSpee
         book.add(try #require(DeviceRule("46f4:00ab")), .attach)
         let however = book.remove(upper, .attach)
         #expect(however)
+    }
+
+    /// `export 1-1` is for the device that is there now; only a rule is for what comes later.
+    @Test func devicesEndWhenTheyAreUnplugged() throws {
+        let folder = try ScratchFolder()
+        let path = folder.path + "/rules"
+        let book = RuleBook(path: path, configuredExports: [], configuredAttachments: [])
+        let (device, standing) = (try #require(DeviceRule("1-1")), try #require(DeviceRule("1-2")))
+        book.add(device, .device)
+        book.add(standing, .export)
+        book.add(standing, .device)
+        #expect(book.text == "device 1-1\nexport 1-2\n" && book.exports == [device, standing])
+        let again = RuleBook(path: path, configuredExports: [], configuredAttachments: [])
+        #expect(again.text == book.text && again.devices == [device])
+        for text in ["1-1", "1-2", "1-3"] { again.removeDevice(try #require(BusID(text))) }
+        #expect(again.text == "export 1-2\n")
+        // A rule for the same place outlives the device.
+        book.add(device, .export)
+        book.removeDevice(try #require(BusID("1-1")))
+        #expect(book.text == "export 1-1\nexport 1-2\n")
+        #expect(book.remove(device, .export) && book.exports == [standing])
     }
 
     /// What stands in the file and is no rule is passed over.

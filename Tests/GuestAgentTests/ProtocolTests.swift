@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test func jsonIsEscaped() {
-        var writer = JSONWriter()
+        let writer = JSONWriter()
         writer.beginObject()
         writer.field("a\"b", "line\nback\\slash\u{1}é")
         writer.beginArray("list")

@@ -44,7 +44,7 @@ struct AttachCommand {
     func execute() throws(Diagnostic) -> ExitCode {
         if isStanding {
             _ = try agent.obey("attach " + rule.text)
-            return Output.result(compose("\(rule.text): attached whenever the peer offers it\n")) ? .success : .ioError
+            return Output.result(compose("\(rule.text): attached whenever the peer offers it\n"))
         }
         let driver = ImporterDriver(tree: tree)
         let attachment = Attachment(agent: agent, driver: driver)
@@ -61,7 +61,7 @@ struct AttachCommand {
                         "ringway: port \(port): \(busID.text) is attached, but not set up yet; see `ringway port`\n"))
             }
         }
-        return Output.result(text) ? .success : .ioError
+        return Output.result(text)
     }
 
     private func devices() throws(Diagnostic) -> [BusID] {

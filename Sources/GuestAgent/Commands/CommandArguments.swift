@@ -2,11 +2,13 @@
 import RingTransport
 
 /// The arguments of a command about devices: flags, flags with a value, and words.
-struct CommandArguments {
+final class CommandArguments {
     let command: String
     private(set) var flags: [String] = []
     private(set) var values: [(name: String, value: String)] = []
     private(set) var words: [String] = []
+
+    private init(_ command: String) { self.command = command }
 
     /// - Parameters:
     ///   - flags, values: names that the command knows, `--runtime-dir` besides; `-b|--busid` are two names of one.
@@ -15,7 +17,7 @@ struct CommandArguments {
     static func parse(
         _ arguments: [String], command: String, flags: [String] = [], values: [String] = [], words: Int = 0
     ) throws(Diagnostic) -> CommandArguments {
-        var result = CommandArguments(command: command)
+        let result = CommandArguments(command)
         var i = 0
         while i < arguments.count {
             let argument = arguments[i]

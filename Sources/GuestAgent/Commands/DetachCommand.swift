@@ -28,9 +28,7 @@ struct DetachCommand {
 
     @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
-        guard let ports = driver.ports() else {
-            throw Diagnostic(.noSuch, "detaching: vhci_hcd is not loaded, so nothing is attached")
-        }
+        let ports = driver.ports() ?? []
         switch subject {
         case .port(let number):
             let rule = ports.first { $0.number == number }.flatMap { PortRecord.read(agent.runtimeDirectory, $0) }?.rule

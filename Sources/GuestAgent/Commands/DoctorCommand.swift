@@ -53,7 +53,8 @@ struct DoctorCommand {
     func execute() throws(Diagnostic) -> ExitCode {
         let findings = permissions() + KernelFindings(tree: tree).all() + AgentFindings(agent: agent).all() + ports()
         let isFine = !findings.contains { $0.level == .fault }
-        guard Output.result(json ? jsonText(findings) : plainText(findings)) else { return .ioError }
+        let written = Output.result(json ? jsonText(findings) : plainText(findings))
+        if written != .success { return written }
         return isFine ? .success : .unavailable
     }
 
@@ -71,7 +72,7 @@ struct DoctorCommand {
 
     @inline(never)
     private func jsonText(_ findings: [Finding]) -> String {
-        var writer = JSONWriter()
+        let writer = JSONWriter()
         writer.beginObject()
         writer.beginArray("findings")
         for finding in findings {

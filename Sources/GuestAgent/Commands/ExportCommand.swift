@@ -52,6 +52,6 @@ extension AgentClient {
     func obey(_ request: String) throws(Diagnostic) -> ExitCode {
         let answer = try ask(request)
         guard answer.code == .success else { throw Diagnostic(answer.code, Message(answer.text)) }
-        return Output.result(answer.text) ? .success : .ioError
+        return Output.result(answer.text)
     }
 }

@@ -23,7 +23,7 @@ struct ListCommand {
     }
 
     @inline(never)
-    func execute() throws(Diagnostic) -> ExitCode { Output.result(try text()) ? .success : .ioError }
+    func execute() throws(Diagnostic) -> ExitCode { Output.result(try text()) }
 
     func text() throws(Diagnostic) -> String {
         if remote {
@@ -90,7 +90,7 @@ struct ListCommand {
 
     @inline(never)
     private func jsonText(_ devices: [LocalDevice]) -> String {
-        var writer = JSONWriter()
+        let writer = JSONWriter()
         writer.beginObject()
         writer.beginArray("devices")
         for device in devices {
@@ -112,7 +112,7 @@ struct ListCommand {
 
     @inline(never)
     private func jsonText(_ devices: [ListedDevice]) -> String {
-        var writer = JSONWriter()
+        let writer = JSONWriter()
         writer.beginObject()
         writer.beginArray("devices")
         for device in devices {
@@ -138,7 +138,7 @@ struct ListCommand {
 
 extension JSONWriter {
     /// What is said of any device.
-    mutating func device(_ record: DeviceRecord) {
+    func device(_ record: DeviceRecord) {
         field("busid", record.busID.text)
         field("vendor", fourDigits(record.vendor))
         field("product", fourDigits(record.product))

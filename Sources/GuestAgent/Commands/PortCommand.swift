@@ -15,7 +15,7 @@ struct PortCommand {
     }
 
     @inline(never)
-    func execute() throws(Diagnostic) -> ExitCode { Output.result(try text()) ? .success : .ioError }
+    func execute() throws(Diagnostic) -> ExitCode { Output.result(try text()) }
 
     func text() throws(Diagnostic) -> String {
         guard let ports = ImporterDriver(tree: tree).ports() else {
@@ -49,7 +49,7 @@ struct PortCommand {
 
     @inline(never)
     private func jsonText(_ views: [PortView]) -> String {
-        var writer = JSONWriter()
+        let writer = JSONWriter()
         writer.beginObject()
         writer.beginArray("ports")
         for view in views {

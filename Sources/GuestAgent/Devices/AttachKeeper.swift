@@ -3,7 +3,7 @@ import CShim
 import RingTransport
 
 /// When the importer has to look for devices that its rules want.
-struct AttachKeeper {
+final class AttachKeeper {
     static let retryMicroseconds: UInt64 = 1_000_000
     /// How often a peer is asked that announces nothing (usbipd, or no peer at all).
     static let pollMicroseconds: UInt64 = 2_000_000
@@ -28,7 +28,7 @@ struct AttachKeeper {
         return next == UInt64.max ? -1 : Clock.millisecondsUntil(next)
     }
 
-    mutating func stop() {
+    func stop() {
         if announcer >= 0 { close(announcer) }
         announcer = -1
         isListening = false
@@ -37,7 +37,7 @@ struct AttachKeeper {
     }
 
     /// Asks the agent for a stream to the peer's announcements; the answer comes later.
-    mutating func connect(_ runtimeDirectory: String) {
+    func connect(_ runtimeDirectory: String) {
         let now = Clock.microseconds()
         guard announcer < 0, now >= connectAt else { return }
         connectAt = now &+ Self.pollMicroseconds
@@ -57,7 +57,7 @@ struct AttachKeeper {
     }
 
     /// Something came from the announcer: the agent's answer, announcements, or the end.
-    mutating func hear() {
+    func hear() {
         var buffer = [UInt8](repeating: 0, count: 256)
         let wanted = isListening ? buffer.count : ControlProtocol.size - answer.count
         let count = buffer.withUnsafeMutableBufferPointer {
@@ -80,18 +80,18 @@ struct AttachKeeper {
         if wasListening { look() }
     }
 
-    private mutating func look() {
+    private func look() {
         if isSweeping { isStale = true }
         sweepAt = 0
     }
 
-    mutating func began() {
+    func began() {
         isSweeping = true
         isStale = false
         sweepAt = nil
     }
 
-    mutating func swept(settled: Bool) {
+    func swept(settled: Bool) {
         isSweeping = false
         let now = Clock.microseconds()
         if isStale {

@@ -39,14 +39,14 @@ final class DeviceManager {
     let kernel: KernelEvents?
     /// Children tell what they have done.
     let reports: (inbound: Int32, outbound: Int32)
-    var book: RuleBook
+    let book: RuleBook
     var jobs: [ManagerJob] = []
     /// Devices whose turn comes when a child can be started.
     var unsettled: [BusID] = []
     /// Programs that have not said yet what they want, and their words so far.
-    var clients: [(socket: Int32, words: [UInt8])] = []
-    var exporter = ExportService()
-    var importer = AttachKeeper()
+    var clients: [ManagerClient] = []
+    let exporter = ExportService()
+    let importer = AttachKeeper()
     private var watches: [Watch] = []
 
     private init(_ settings: DeviceSettings, requests: Int32, reports: (Int32, Int32)) {

@@ -5,25 +5,37 @@ import USBIP
 
 /// The exporter's listeners and streams. Importers find it on port 3240; on port 3241 it says that something has
 /// changed, by one byte each time, so that nobody needs to ask all the time.
-struct ExportService {
+final class ExportService {
     static let announcementPort: UInt16 = 3241
     static let maximumListeners = 8
     /// How often a port is tried that another program has: to ask is to connect to that program.
     static let retryMicroseconds: UInt64 = 2_000_000
 
     /// A connection that an importer made.
-    struct Stream {
+    final class Stream {
         let socket: Int32
         /// The device that the kernel serves on it.
         var busID: BusID?
+
+        init(socket: Int32) { self.socket = socket }
+    }
+
+    /// A device that is exported, and the rule that says so.
+    final class Exported {
+        let busID: BusID
+        var rule: String
+
+        init(_ busID: BusID, _ rule: String) {
+            self.busID = busID
+            self.rule = rule
+        }
     }
 
     var service: Int32 = -1
     var announcements: Int32 = -1
     var listeners: [Int32] = []
     var streams: [Stream] = []
-    /// Devices that are exported because of a rule, and that rule.
-    private(set) var exported: [(busID: BusID, rule: String)] = []
+    private(set) var exported: [Exported] = []
     private var isRefused = false
     /// When to see next whether the program that has the port has ended.
     private var listenAt: UInt64 = 0
@@ -32,7 +44,7 @@ struct ExportService {
     func timeout(wanted: Bool) -> Int32 { wanted && service < 0 ? Clock.millisecondsUntil(listenAt) : -1 }
 
     /// Listens as long as there are rules.
-    mutating func tend(directory: String, wanted: Bool) {
+    func tend(directory: String, wanted: Bool) {
         if wanted {
             if service < 0, Clock.millisecondsUntil(listenAt) == 0 {
                 service = listen(directory, ImportDialogue.port)
@@ -50,7 +62,7 @@ struct ExportService {
         compose("\(directory)/port/\(port).4")
     }
 
-    private mutating func listen(_ directory: String, _ port: UInt16) -> Int32 {
+    private func listen(_ directory: String, _ port: UInt16) -> Int32 {
         let socket = LocalSocket.listen(Self.path(directory, port))
         if socket < 0, !isRefused {
             isRefused = true
@@ -72,16 +84,16 @@ struct ExportService {
     // MARK: Devices
 
     /// - Returns: whether that is news.
-    mutating func note(_ busID: BusID, rule: String) -> Bool {
+    func note(_ busID: BusID, rule: String) -> Bool {
         if let index = exported.firstIndex(where: { $0.busID == busID }) {
             exported[index].rule = rule
             return false
         }
-        exported.append((busID, rule))
+        exported.append(Exported(busID, rule))
         return true
     }
 
-    mutating func forget(_ busID: BusID) { exported.removeAll { $0.busID == busID } }
+    func forget(_ busID: BusID) { exported.removeAll { $0.busID == busID } }
 
     /// Bus ids that a rule has exported, or that a bus id names itself.
     func devices(of rule: DeviceRule) -> [BusID] {
@@ -91,19 +103,19 @@ struct ExportService {
 
     // MARK: Streams
 
-    mutating func note(stream socket: Int32, carries busID: BusID) {
+    func note(stream socket: Int32, carries busID: BusID) {
         for i in streams.indices where streams[i].socket == socket { streams[i].busID = busID }
     }
 
     /// The dialogue on it is over; without a device it has no more use.
-    mutating func dropUnused(_ socket: Int32) {
+    func dropUnused(_ socket: Int32) {
         guard let index = streams.firstIndex(where: { $0.socket == socket && $0.busID == nil }) else { return }
         streams.remove(at: index)
         close(socket)
     }
 
     /// - Returns: the device that it carried.
-    mutating func drop(_ socket: Int32) -> BusID? {
+    func drop(_ socket: Int32) -> BusID? {
         guard let index = streams.firstIndex(where: { $0.socket == socket }) else { return nil }
         let stream = streams.remove(at: index)
         close(socket)
@@ -119,14 +131,14 @@ struct ExportService {
 
     // MARK: Announcements
 
-    mutating func acceptListener() {
+    func acceptListener() {
         let socket = cs_accept(announcements)
         guard socket >= 0 else { return }
         if listeners.count < Self.maximumListeners { listeners.append(socket) } else { close(socket) }
     }
 
     /// A listener says nothing: if there is something to read it is its end.
-    mutating func dropListener(_ socket: Int32) {
+    func dropListener(_ socket: Int32) {
         listeners.removeAll { $0 == socket }
         close(socket)
     }

@@ -16,13 +16,19 @@ extension DeviceManager {
             case .event(let event) where event.isImported:
                 // A device that was attached is gone: its rule may want it back.
                 if event.action == .removed { importer.sweepAt = 0 }
-            case .event(let event): settle(event.busID)
+            case .event(let event):
+                if event.action == .removed { book.removeDevice(event.busID) }
+                settle(event.busID)
             }
         }
     }
 
     /// Looks at every device. Only names are read here, which takes no device's lock.
     func settleAll() {
+        // A device that nobody holds any more was unplugged meanwhile, whatever has its place now.
+        for rule in book.devices where !FileSystem.exists(settings.tree.exporterDriver + "/" + rule.text) {
+            _ = book.remove(rule, .device)
+        }
         guard !book.exports.isEmpty else { return }
         for busID in LocalDevice.busIDs(settings.tree) { settle(busID) }
     }

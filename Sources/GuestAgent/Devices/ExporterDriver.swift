@@ -31,7 +31,7 @@ struct ExporterDriver {
         let device = try find(busID)
         if device.isExported { return }
         try refuse(device)
-        try KernelModule.load("usbip-host", present: tree.exporterDriver + "/match_busid")
+        try KernelModule.load("usbip-host") { isLoaded }
         let tried: Message = "exporting \(busID.text)"
         // No line end: the kernel would take it for a part of the name.
         let added = SysfsTree.write(tree.exporterDriver + "/match_busid", "add " + busID.text)

@@ -14,6 +14,8 @@ final class ImporterPort {
         case inError = 7
     }
 
+    private static let widthWhenNotReady = 16
+
     let number: Int
     /// Which vhci_hcd.N it belongs to.
     let controller: Int
@@ -28,7 +30,9 @@ final class ImporterPort {
     /// - Parameter line: `hub port sta spd dev sockfd local_busid`.
     init?(_ line: String, controller: Int = 0) {
         let columns = line.words
-        guard columns.count >= 6, let number = unsigned(columns[1]), number < 65536,
+        // A controller that is still being set up has a line of another width, in state 005 (status_show_not_ready).
+        guard columns.count >= 6, columns[5].byteCount < Self.widthWhenNotReady,
+            let number = unsigned(columns[1]), number < 65536,
             let state = unsigned(columns[2]).flatMap({ UInt32(exactly: $0) }).flatMap({ State(rawValue: $0) })
         else { return nil }
         self.number = Int(number)
@@ -48,7 +52,10 @@ struct ImporterDriver {
     private var directory: String { tree.controllers + "/vhci_hcd.0" }
     var isLoaded: Bool { FileSystem.exists(directory + "/status") }
 
-    func load() throws(Diagnostic) { try KernelModule.load("vhci-hcd", present: directory + "/status") }
+    /// Each controller has its ports when the driver has found it, the first one first.
+    func load() throws(Diagnostic) {
+        try KernelModule.load("vhci-hcd") { ports()?.isEmpty == false }
+    }
 
     /// The ports of every controller; nil when the driver is not loaded.
     func ports() -> [ImporterPort]? {
@@ -113,7 +120,7 @@ struct ImporterDriver {
     func detach(_ port: Int) throws(Diagnostic) {
         let error = SysfsTree.write(directory + "/detach", compose("\(port)"))
         if error == 0 { return }
-        if error == EINVAL || error == ENOENT {
+        if error == EINVAL || error == ENOENT || error == ENOTDIR {
             throw Diagnostic(.noSuch, "detaching port \(port): nothing is attached there; `ringway port` shows what is")
         }
         throw Diagnostic.system("detaching port \(port)", error, "run as root")

@@ -7,16 +7,16 @@ enum KernelModule {
     static let programs = ["/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe", "/usr/bin/modprobe"]
 
     /// - Parameters:
-    ///   - name: such as `usbip-host`.  - present: a file that exists when it is loaded or built in.
+    ///   - name: such as `usbip-host`.  - isThere: whether it is loaded or built in, and at work.
     /// - Throws: 66 when it cannot be had.
     static func load(
-        _ name: String, present: String, programs: [String] = Self.programs
+        _ name: String, programs: [String] = Self.programs, isThere: () -> Bool
     ) throws(Diagnostic) {
-        if FileSystem.exists(present) { return }
+        if isThere() { return }
         let status = run(programs, [name])
         // A module that somebody else is loading counts as loaded for modprobe, before its driver is there.
         var turns = status == 0 ? patience / turn : 0
-        while !FileSystem.exists(present) {
+        while !isThere() {
             guard turns > 0 else { throw missing(name, status) }
             turns -= 1
             _ = poll(nil, 0, turn)

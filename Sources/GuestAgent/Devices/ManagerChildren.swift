@@ -41,7 +41,7 @@ extension DeviceManager {
             case .exported(let busID, let rule):
                 if exporter.note(busID, rule: rule) { Log.info("device \(busID.text) is exported") }
             case .wanted(let text):
-                if let rule = DeviceRule(text) { book.add(rule, .export) }
+                if let rule = DeviceRule(text) { book.add(rule, .device) }
             case .serving(let stream, let busID):
                 exporter.note(stream: stream, carries: busID)
                 Log.info("device \(busID.text) is used by the peer")

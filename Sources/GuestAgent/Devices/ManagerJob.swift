@@ -46,7 +46,7 @@ final class ManagerJob {
 enum ManagerReport: Equatable {
     /// A device is with `usbip-host`, because of a rule.
     case exported(BusID, rule: String)
-    /// A user wants a device exported from now on.
+    /// A user wants a device, named by its bus id, exported until it is unplugged.
     case wanted(rule: String)
     /// The kernel serves a device on a stream.
     case serving(stream: Int32, BusID)

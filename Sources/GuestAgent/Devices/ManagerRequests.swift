@@ -3,6 +3,14 @@ import CShim
 import RingTransport
 import USBIP
 
+/// A program that has not said yet all that it wants.
+final class ManagerClient {
+    let socket: Int32
+    var words: [UInt8] = []
+
+    init(socket: Int32) { self.socket = socket }
+}
+
 /// What programs ask of the device manager, on `devices.sock`: one line of words; the answer is an exit code in a
 /// line of its own, then a text.
 ///
@@ -15,7 +23,7 @@ extension DeviceManager {
         guard socket >= 0 else { return }
         // The oldest makes room: whoever connects and says nothing keeps nobody else out.
         if clients.count >= Self.maximumClients { close(clients.removeFirst().socket) }
-        clients.append((socket, []))
+        clients.append(ManagerClient(socket: socket))
     }
 
     func hearClient(_ socket: Int32) {
@@ -23,8 +31,9 @@ extension DeviceManager {
         var buffer = [UInt8](repeating: 0, count: Self.maximumLine)
         let count = buffer.withUnsafeMutableBufferPointer { recv(socket, $0.baseAddress, $0.count, cs_msg_dontwait()) }
         if count < 0, cs_errno() == EAGAIN || cs_errno() == EINTR { return }
-        clients[index].words += buffer[0..<max(0, count)]
-        let words = clients[index].words
+        let client = clients[index]
+        client.words += buffer[0..<max(0, count)]
+        let words = client.words
         let isWhole = words.last.map { $0 == UInt8(ascii: "\n") } ?? false
         if count > 0, !isWhole, words.count < Self.maximumLine { return }
         clients.remove(at: index)
@@ -82,7 +91,7 @@ extension DeviceManager {
                     else { continue }
                     found = true
                     try self.exportDriver.bind(busID)
-                    if !isStanding { self.report(.wanted(rule: rule.text)) }
+                    if !isStanding { self.report(.wanted(rule: busID.text)) }
                     self.report(.exported(busID, rule: rule.text))
                     text += compose("\(busID.text): exported: \(device.title)\n")
                 }
@@ -103,9 +112,10 @@ extension DeviceManager {
 
     private func startUnexport(_ rule: DeviceRule, _ client: Int32) -> Bool {
         let devices = exporter.devices(of: rule)
-        let wasStanding = book.remove(rule, .export)
+        var wasStanding = book.remove(rule, .export)
         // Closing the stream is how a device in use is let go; the kernel then gives it up.
         for busID in devices {
+            if let device = DeviceRule(busID.text), book.remove(device, .device) { wasStanding = true }
             exporter.closeStreams(of: busID)
             exporter.forget(busID)
         }

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
 import RingTransport
+import USBIP
 
 /// The rules that stand: what to export, and what to attach whenever the peer offers it. Kept in a file of the
 /// runtime directory, so that an agent that is started again goes on with them.
-struct RuleBook {
+final class RuleBook {
     enum Kind: Equatable {
         case export
         case attach
-
-        var word: String { self == .export ? "export" : "attach" }
+        /// An export that ends when the device is unplugged: what comes to its place is another one.
+        case device
     }
 
     private(set) var exports: [DeviceRule] = []
+    /// Those of `exports` that stand for one device.
+    private(set) var devices: [DeviceRule] = []
     private(set) var attachments: [DeviceRule] = []
     let path: String
 
@@ -22,42 +25,58 @@ struct RuleBook {
         for line in (FileSystem.read(path) ?? "").parts(between: "\n") {
             let words = line.words
             guard words.count == 2, let rule = DeviceRule(words[1]) else { continue }
-            if words[0] == Kind.export.word { insert(rule, .export) }
-            if words[0] == Kind.attach.word { insert(rule, .attach) }
+            if words[0] == "export" { insert(rule, .export) }
+            if words[0] == "device" { insert(rule, .device) }
+            if words[0] == "attach" { insert(rule, .attach) }
         }
         for rule in configuredExports { insert(rule, .export) }
         for rule in configuredAttachments { insert(rule, .attach) }
     }
 
-    func rules(_ kind: Kind) -> [DeviceRule] { kind == .export ? exports : attachments }
-
-    private mutating func insert(_ rule: DeviceRule, _ kind: Kind) {
-        switch kind {
-        case .export: if !exports.contains(rule) { exports.append(rule) }
-        case .attach: if !attachments.contains(rule) { attachments.append(rule) }
+    private func insert(_ rule: DeviceRule, _ kind: Kind) {
+        if kind == .attach {
+            if !attachments.contains(rule) { attachments.append(rule) }
+            return
         }
+        if kind == .export { devices.removeAll { $0 == rule } }
+        if exports.contains(rule) { return }
+        exports.append(rule)
+        if kind == .device { devices.append(rule) }
     }
 
-    mutating func add(_ rule: DeviceRule, _ kind: Kind) {
+    func add(_ rule: DeviceRule, _ kind: Kind) {
         insert(rule, kind)
         save()
     }
 
     /// - Returns: whether there was such a rule.
-    mutating func remove(_ rule: DeviceRule, _ kind: Kind) -> Bool {
-        let count = rules(kind).count
+    func remove(_ rule: DeviceRule, _ kind: Kind) -> Bool {
+        let isKnown: Bool
         switch kind {
-        case .export: exports.removeAll { $0 == rule }
-        case .attach: attachments.removeAll { $0 == rule }
+        case .export: isKnown = exports.contains(rule)
+        case .attach: isKnown = attachments.contains(rule)
+        case .device: isKnown = devices.contains(rule)
+        }
+        guard isKnown else { return false }
+        if kind == .attach {
+            attachments.removeAll { $0 == rule }
+        } else {
+            exports.removeAll { $0 == rule }
+            devices.removeAll { $0 == rule }
         }
         save()
-        return rules(kind).count < count
+        return true
     }
 
-    /// Lines `export RULE` and `attach RULE`.
+    /// The device is gone.
+    func removeDevice(_ busID: BusID) {
+        if let rule = DeviceRule(busID.text) { _ = remove(rule, .device) }
+    }
+
+    /// Lines `export RULE`, `device BUSID` and `attach RULE`.
     var text: String {
         var text = ""
-        for rule in exports { text += compose("export \(rule.text)\n") }
+        for rule in exports { text += compose("\(devices.contains(rule) ? "device" : "export") \(rule.text)\n") }
         for rule in attachments { text += compose("attach \(rule.text)\n") }
         return text
     }

@@ -6,8 +6,10 @@ import RingTransport
 ///
 /// Reading and writing may wait for a device's lock for as long as the device's peer likes: only short-lived
 /// processes do it, never the data path.
-struct SysfsTree {
-    var root = "/sys"
+final class SysfsTree: Sendable {
+    let root: String
+
+    init(root: String = "/sys") { self.root = root }
 
     var devices: String { root + "/bus/usb/devices" }
     var exporterDriver: String { root + "/bus/usb/drivers/usbip-host" }
