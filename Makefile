@@ -7,7 +7,7 @@ RIG = "$$(swift build --show-bin-path)/ringway-rig"
 
 include mk/guest.mk
 
-.PHONY: help setup build check test test-long demo rig clean
+.PHONY: help setup build check test test-long models demo rig clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -25,6 +25,9 @@ test: setup ## all tests, and every scenario in short form
 
 test-long: setup ## all tests and every scenario in full
 	@mk/test.sh long
+
+models: ## checks the models of the protocols with spin
+	@mk/tests/models.sh
 
 demo: setup ## a USB disk crosses two virtual machines; KEEP=1 leaves them up
 	@mk/demo.sh $(if $(KEEP),--keep)
