@@ -34,7 +34,7 @@ let package = Package(
             path: "Tests/RingPeer", swiftSettings: [.unsafeFlags(["-O"])]),
         .testTarget(name: "RingBufferTests", dependencies: ["RingBuffer", "CShim", "TestSupport", "RingPeer"]),
         .testTarget(name: "RingTransportTests", dependencies: ["RingTransport", "TestSupport"]),
-        .testTarget(name: "USBIPTests", dependencies: ["USBIP"], exclude: ["Recordings"]),
+        .testTarget(name: "USBIPTests", dependencies: ["USBIP", "TestSupport"], exclude: ["Recordings"]),
         .testTarget(name: "GuestAgentTests", dependencies: ["GuestAgent", "TestSupport"]),
         .testTarget(name: "RigTests", dependencies: ["Rig", "TestSupport"]),
         // The preload library itself is no target: what it replaces must not reach a test program.

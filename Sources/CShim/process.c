@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 #include "cshim.h"
 #include <dirent.h>
+#include <sched.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
@@ -45,6 +46,12 @@ int cs_packet_pair(int *first, int *second) {
   *first = pair[0];
   *second = pair[1];
   return 0;
+}
+
+int cs_processors(void) {
+  // More processors than a cpu_set_t has bits (1024) are EINVAL.
+  cpu_set_t allowed;
+  return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 2;
 }
 
 int cs_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }

@@ -64,6 +64,7 @@ final class AgentResources {
             heartbeatMisses: configuration.heartbeatMisses,
             connectMilliseconds: configuration.connectTimeoutMilliseconds,
             unlinkMilliseconds: configuration.unlinkTimeoutMilliseconds,
+            isGuarded: configuration.configuration.isGuarded,
             spinMicroseconds: configuration.spinMicroseconds ?? automaticSpin(),
             sections: [(own, side), (peer, side.peer)].map {
                 SectionFacts(
@@ -85,7 +86,7 @@ final class AgentResources {
 
     /// Polling after traffic takes the processor from the kernel's USB/IP threads where there is one only.
     static func automaticSpin() -> Int {
-        sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 ? 20 : 0
+        cs_processors() > 1 ? 20 : 0
     }
 
     static func listen(_ directory: String) throws(Diagnostic) -> Int32 {

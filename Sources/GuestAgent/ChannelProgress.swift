@@ -32,7 +32,7 @@ extension DataPath {
     /// Once a heartbeat: closes a connection whose peer has fallen silent, since only that frees the port, and with it
     /// the controller whose hub's worker waits for the answer.
     func watchAnswers(_ number: Int) {
-        guard let connection = connections[number], let progress = connection.progress,
+        guard let connection = connections[number], let progress = connection.rules, progress.isImporter,
             channels[number].isEstablished
         else { return }
         connection.unansweredTicks = progress.isUnanswered ? connection.unansweredTicks + 1 : 0
@@ -49,7 +49,8 @@ extension DataPath {
 
     /// Answers `progress` of the control socket: "" when the channel carries no imported device.
     func progressText(_ number: Int) -> String {
-        guard number < connections.count, let connection = connections[number], let progress = connection.progress
+        guard number < connections.count, let connection = connections[number], let progress = connection.rules,
+            progress.isImporter
         else { return "" }
         let milliseconds = connection.unansweredTicks * settings.heartbeatMilliseconds
         return ChannelProgress(

@@ -20,6 +20,7 @@ final class Configuration {
     var spinMicroseconds: Int?
     var connectTimeoutMilliseconds = 10_000
     var unlinkTimeoutMilliseconds = 10_000
+    var isGuarded = true
     var runtimeDirectory = "/run/ringway"
     /// Devices that are exported, and that are attached, whenever they are there.
     var exports: [DeviceRule] = []
@@ -61,6 +62,8 @@ final class Configuration {
         connect-timeout-ms; 100-600000; how long a program waits for the peer's answer (default 10000)
         unlink-timeout-ms; 100-600000; how long the peer may leave the withdrawal of a USB request unanswered \
         (default 10000)
+        guard; on|off; let pass on USB/IP's port only what the protocol allows; off also ends the watch on unlinks \
+        (default on)
         export; RULE …; devices to export whenever they are plugged in: bus ids, VVVV:PPPP, VVVV:PPPP:SERIAL
         attach; RULE …; devices to attach whenever the peer offers them: the peer's bus ids, VVVV:PPPP
         runtime-dir; PATH; directory of agent.sock and port/ (default /run/ringway)

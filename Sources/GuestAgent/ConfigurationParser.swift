@@ -49,6 +49,7 @@ enum ConfigurationParser {
         case "spin-us": configuration.spinMicroseconds = value.text == "auto" ? nil : try value.number(0...10000)
         case "connect-timeout-ms": configuration.connectTimeoutMilliseconds = try value.number(100...600_000)
         case "unlink-timeout-ms": configuration.unlinkTimeoutMilliseconds = try value.number(100...600_000)
+        case "guard": configuration.isGuarded = try value.isOn()
         case "export": configuration.exports = try value.rules()
         case "attach": configuration.attachments = try value.rules(ofPeer: true)
         case "runtime-dir": configuration.runtimeDirectory = try value.runtimeDirectory()
@@ -75,6 +76,11 @@ private struct Value {
     func side() throws(Diagnostic) -> Side {
         guard text == "a" || text == "b" else { throw bad("a or b") }
         return text == "a" ? .a : .b
+    }
+
+    func isOn() throws(Diagnostic) -> Bool {
+        guard text == "on" || text == "off" else { throw bad("on or off") }
+        return text == "on"
     }
 
     func section() throws(Diagnostic) -> SectionSpecification {

@@ -10,19 +10,29 @@ enum ConnectionEnd: Error, Equatable {
     case local(errno: Int32)
     /// The peer's ring cannot be trusted any more.
     case ring(RingError)
+    /// The guard refused what went that way.
+    case refused(GuardDirection)
 }
 
 /// A channel's local half: a stream socket, and what is known of its readiness.
 ///
 /// Bytes go from the socket straight into the ring and from the ring straight into the socket: one copy
 /// each way, made by the kernel. On memory that is not cached they take a bounce buffer, because the
-/// kernel's copy is free to make accesses that such memory does not allow.
+/// kernel's copy is free to make accesses that such memory does not allow. What the guard has to look at, a PDU's
+/// header most of all, is copied to private memory, judged there, and goes on from there; so is what comes with it, up
+/// to `GuardedStream.size`.
 final class Connection {
     let channel: Channel
     let socket: Int32
     /// The slot of the program that waits for the peer's answer, if this side opened.
     var client: Int?
-    var guardStage = Guard()
+    /// nil when the bytes are no USB/IP, or nobody is to look at them.
+    let rules: Guard?
+    private let inward: GuardedStream?
+    private let outward: GuardedStream?
+    /// Bytes that went from one to the other.
+    private(set) var bytesIn: UInt64 = 0
+    private(set) var bytesOut: UInt64 = 0
     /// The socket may have something to read, or room: edges seen and not yet used up.
     var readable = true
     var writable = true
@@ -32,15 +42,16 @@ final class Connection {
     var toldFinished = false
     /// Ticks left for the peer to answer.
     var patience: UInt32 = 0
-    /// Whether the peer answers a device's requests; for connections that this side opened to USB/IP's port.
-    var progress: ImportProgress?
     /// Heartbeats for which a request, and for which an unlink, has had no answer.
     var unansweredTicks = 0
     var unlinkTicks = 0
 
-    init(channel: Channel, socket: Int32) {
+    init(channel: Channel, socket: Int32, _ role: GuardRole? = nil) {
         self.channel = channel
         self.socket = socket
+        rules = role.map { Guard($0) }
+        inward = rules.map { GuardedStream($0, .inward) }
+        outward = rules.map { GuardedStream($0, .outward) }
     }
 
     /// Socket to ring: at most one ring's capacity.
@@ -48,13 +59,16 @@ final class Connection {
     func pumpOutward(
         peerPolls: Bool, bounce: UnsafeMutableRawBufferPointer
     ) throws(ConnectionEnd) -> (moved: Int, ring: Bool) {
-        guard readable, !localFinished else { return (0, false) }
+        // Held bytes go on when an answer has come, and the socket has no part in that.
+        guard readable || outward?.isHeld == true, !localFinished else { return (0, false) }
         var moved = 0
         var failure: Int32 = 0
         var ring = false
         do throws(RingError) {
             var recovered: Recovery?
             var hold = try channel.producer.take(&recovered)
+            // What had to wait for an answer.
+            if let outward { try put(outward, &hold) }
             while moved < channel.producer.capacity {
                 // One look at the peer's head decides. A second look could find room where the first found
                 // none, and receiving zero bytes reads as the end of the stream.
@@ -68,29 +82,51 @@ final class Connection {
                     if count == 0 { localFinished = true } else if error != EAGAIN { failure = error }
                     break
                 }
-                progress?.sent(UnsafeRawBufferPointer(rebasing: target[0..<count]))
-                if channel.producer.copyMode == .block {
-                    try hold.commit(count)
+                if let outward, outward.unread == 0 {
+                    outward.count += count
+                    try put(outward, &hold)
                 } else {
-                    _ = try hold.write(UnsafeRawBufferPointer(rebasing: target[0..<count]))
+                    rules?.passed(.outward, count)
+                    if channel.producer.copyMode == .block {
+                        try hold.commit(count)
+                    } else {
+                        _ = try hold.write(UnsafeRawBufferPointer(rebasing: target[0..<count]))
+                    }
                 }
-                guardStage.passed(.outward, count)
                 moved += count
+                bytesOut &+= UInt64(count)
             }
             ring = hold.finish(peerPolls: peerPolls) || recovered != nil
         } catch {
             throw .ring(error)
         }
+        if rules?.violation != nil { throw .refused(.outward) }
         if failure != 0 { throw .local(errno: failure) }
         return (moved, ring)
     }
 
-    /// Where the next bytes from the socket go: in the ring itself, or a bounce buffer of no more than fits.
+    /// Where the next bytes from the socket go: in the ring itself, a bounce buffer, or the guard's private copy, and
+    /// no more than fits into the ring.
     private func room(
         _ hold: inout ProducerHold, _ bounce: UnsafeMutableRawBufferPointer
     ) throws(RingError) -> UnsafeMutableRawBufferPointer {
-        if channel.producer.copyMode == .block { return try hold.reserve().first }
-        return UnsafeMutableRawBufferPointer(rebasing: bounce[0..<min(try hold.writable(), bounce.count)])
+        var limit = try hold.writable()
+        var target = bounce
+        if let outward, outward.unread == 0 {
+            if outward.isHeld || rules?.violation != nil { limit = 0 }
+            limit -= outward.count
+            target = outward.free
+        } else {
+            if let outward { limit = min(limit, outward.unread) }
+            if channel.producer.copyMode == .block { target = try hold.reserve().first }
+        }
+        return UnsafeMutableRawBufferPointer(rebasing: target[0..<max(0, min(limit, target.count))])
+    }
+
+    /// What the guard lets pass goes into the ring, where there is room for it.
+    private func put(_ outward: GuardedStream, _ hold: inout ProducerHold) throws(RingError) {
+        outward.judge()
+        outward.remove(try hold.write(UnsafeRawBufferPointer(outward.judgedBytes)))
     }
 
     /// Ring to socket: at most one ring's capacity, and nothing beyond the peer's final index.
@@ -107,10 +143,8 @@ final class Connection {
             while moved < channel.consumer.capacity {
                 let source = try next(&hold, bounce)
                 if source.count == 0 { break }
-                guard case .pass(let allowed) = guardStage.judge(.inward, available: source.count), allowed > 0
-                else { break }
                 let flags = cs_msg_dontwait() | cs_msg_nosignal()
-                let count = send(socket, source.baseAddress, allowed, flags)
+                let count = send(socket, source.baseAddress, source.count, flags)
                 if count < 0 {
                     let error = cs_errno()
                     if error == EINTR { continue }
@@ -118,25 +152,51 @@ final class Connection {
                     if error != EAGAIN { failure = error }
                     break
                 }
-                try hold.consume(count)
-                guardStage.passed(.inward, count)
-                progress?.received()
+                if let inward, inward.judged > 0 {
+                    inward.remove(count)
+                } else {
+                    try hold.consume(count)
+                    rules?.passed(.inward, count)
+                }
                 moved += count
+                bytesIn &+= UInt64(count)
             }
+            if let inward { channel.holdsBytes = inward.judged > 0 || inward.isHeld }
             ring = hold.finish(peerPolls: peerPolls) || recovered != nil
         } catch {
             throw .ring(error)
         }
+        if rules?.violation != nil { throw .refused(.inward) }
         if failure != 0 { throw .local(errno: failure) }
         return (moved, ring)
+    }
+
+    /// How many bytes there are to read.
+    private func readable(_ hold: inout ConsumerHold) throws(RingError) -> Int {
+        let limit = try hold.readable()
+        guard let final = channel.peerFinal else { return limit }
+        return min(limit, Int(final &- hold.position))
     }
 
     /// The next straight run of bytes to send: in the ring itself, or copied out of it.
     private func next(
         _ hold: inout ConsumerHold, _ bounce: UnsafeMutableRawBufferPointer
     ) throws(RingError) -> UnsafeRawBufferPointer {
-        var limit = try hold.readable()
-        if let final = channel.peerFinal { limit = min(limit, Int(final &- hold.position)) }
+        var limit = try readable(&hold)
+        if let inward {
+            while inward.unread == 0 {
+                inward.judge()
+                if inward.judged > 0 { return UnsafeRawBufferPointer(inward.judgedBytes) }
+                if limit == 0 || inward.isHeld || rules?.violation != nil { break }
+                let free = inward.free
+                let count = try hold.copy(
+                    into: UnsafeMutableRawBufferPointer(rebasing: free[0..<min(limit, free.count)]))
+                try hold.consume(count)
+                inward.count += count
+                limit -= count
+            }
+            limit = min(limit, inward.unread)
+        }
         if limit == 0 { return UnsafeRawBufferPointer(start: nil, count: 0) }
         if channel.consumer.copyMode == .block {
             let span = try hold.peek().first
@@ -151,14 +211,15 @@ final class Connection {
     /// - Returns: true when nothing can be done now, so that the agent may sleep.
     func maySleep() throws(ConnectionEnd) -> Bool {
         do throws(RingError) {
-            if writable, !toldFinished {
+            // Bytes that wait for the other direction are no reason to stay awake.
+            if writable, !toldFinished, inward?.isHeld != true {
                 var hold = try channel.consumer.hold()
                 if try !hold.requestWake() {
                     // Bytes beyond the final index are never read, and are no reason to stay awake.
                     if channel.peerFinal != channel.consumer.head { return false }
                 }
             }
-            if readable, !localFinished {
+            if readable, !localFinished, outward?.isHeld != true {
                 var hold = try channel.producer.hold()
                 if try !hold.requestWake(free: channel.producer.capacity / 2) { return false }
             }

@@ -15,6 +15,8 @@ struct DataPathSettings {
     let connectMilliseconds: Int
     /// A peer that leaves an unlink unanswered for so long is gone: the exporter answers one at once.
     let unlinkMilliseconds: Int
+    /// Whether the guard looks at what crosses on USB/IP's port.
+    let isGuarded: Bool
     /// How long to poll after traffic before sleeping; 0 for not at all.
     let spinMicroseconds: Int
     /// For `status`: where the sections are, and of what kind.
@@ -40,6 +42,7 @@ struct Counters {
     var refused: UInt64 = 0
     var reset: UInt64 = 0
     var peerFaults: UInt64 = 0
+    var guardRefusals: UInt64 = 0
     var wakeUps: UInt64 = 0
 }
 

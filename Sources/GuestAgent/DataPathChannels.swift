@@ -2,6 +2,7 @@
 import CShim
 import RingBuffer
 import RingTransport
+import USBIP
 
 /// What the data path does with the channels of a link that is up.
 extension DataPath {
@@ -58,7 +59,12 @@ extension DataPath {
         }
         channel.accept()
         counters.accepted &+= 1
-        connections[channel.number] = Connection(channel: channel, socket: socket)
+        connections[channel.number] = Connection(channel: channel, socket: socket, role(port, .exporter))
+    }
+
+    /// What the guard is to take this side for on a connection to a port.
+    func role(_ port: UInt16, _ role: GuardRole) -> GuardRole? {
+        settings.isGuarded && port == USBIPProtocol.port ? role : nil
     }
 
     /// Moves bytes both ways.
@@ -98,6 +104,14 @@ extension DataPath {
     func end(_ number: Int, _ why: ConnectionEnd) {
         switch why {
         case .local: channels[number].reset()
+        case .refused(let direction):
+            counters.guardRefusals &+= 1
+            channels[number].reset()
+            let sentence = connections[number]?.rules?.sentence ?? ""
+            Log.error(
+                "channel \(number) closed by the guard: \(direction == .inward ? "the peer" : "this guest's kernel") "
+                    + "sent what USB/IP does not allow: \(sentence); if the other guest is to be trusted all the same, "
+                    + "`guard = off` lets everything pass")
         case .ring(let error):
             counters.peerFaults &+= 1
             let fault = ChannelFault.ring(error)

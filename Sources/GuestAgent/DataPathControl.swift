@@ -98,9 +98,8 @@ extension DataPath {
         guard let number = channels.firstIndex(where: { connections[$0.number] == nil && $0.isFree() }) else {
             return reply(slot, EADDRNOTAVAIL)
         }
-        let connection = Connection(channel: channels[number], socket: client.socket)
+        let connection = Connection(channel: channels[number], socket: client.socket, role(port, .importer))
         connection.client = slot
-        if port == ImportDialogue.port { connection.progress = ImportProgress() }
         connections[number] = connection
         channels[number].open(port: port)
         counters.opened &+= 1

@@ -91,6 +91,7 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         spin-us = \(configuration.spinMicroseconds.map { compose("\($0)") } ?? "auto")
         connect-timeout-ms = \(configuration.connectTimeoutMilliseconds)
         unlink-timeout-ms = \(configuration.unlinkTimeoutMilliseconds)
+        guard = \(configuration.isGuarded ? "on" : "off")
         export = \(configuration.exports.map { $0.text }.joined(by: " "))
         attach = \(configuration.attachments.map { $0.text }.joined(by: " "))
         runtime-dir = \(configuration.runtimeDirectory)

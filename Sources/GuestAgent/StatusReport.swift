@@ -56,7 +56,8 @@ struct StatusReport {
             ("doorbells-rung", counters.doorbellsRung), ("doorbells-heard", counters.doorbellsHeard),
             ("connections-opened", counters.opened), ("connections-accepted", counters.accepted),
             ("connections-refused", counters.refused), ("connections-reset", counters.reset),
-            ("peer-faults", counters.peerFaults), ("times-up", dataPath.link.timesUp),
+            ("peer-faults", counters.peerFaults), ("guard-refusals", counters.guardRefusals),
+            ("times-up", dataPath.link.timesUp),
             ("wake-ups", counters.wakeUps),
         ]
     }
@@ -74,6 +75,7 @@ struct StatusReport {
                 "section \(section.side.name): \(section.place), \(section.bytes) bytes, memory \(section.memoryType)")
         }
         lines.add("doorbell: \(dataPath.doorbell.name)\(link.peerPolls ? " (the peer polls)" : "")")
+        lines.add("guard: \(dataPath.settings.isGuarded ? "on" : "off")")
         lines.add("usb: \(kernel)")
         for (name, value) in counterRows { lines.add("\(name): \(value)") }
         for channel in shownChannels { lines.add(line(channel)) }
@@ -82,8 +84,8 @@ struct StatusReport {
 
     private func line(_ channel: Channel) -> Message {
         var line: Message = "channel \(channel.number): \(Self.name(channel.state)), port \(channel.port)"
-        if let passed = dataPath.connections[channel.number]?.guardStage {
-            line = line + ", \(passed.inward) bytes in, \(passed.outward) bytes out"
+        if let passed = dataPath.connections[channel.number] {
+            line = line + ", \(passed.bytesIn) bytes in, \(passed.bytesOut) bytes out"
         }
         if let fault = channel.fault { line = line + ", fault: \(fault.sentence)" }
         return line
@@ -102,6 +104,7 @@ struct StatusReport {
         writer.field("peer-epoch", UInt64(link.acknowledged))
         writer.field("doorbell", dataPath.doorbell.name)
         writer.field("peer-polls", link.peerPolls)
+        writer.field("guard", dataPath.settings.isGuarded)
         writer.field("usb", kernel)
         writer.beginArray("sections")
         for section in dataPath.settings.sections {
@@ -131,8 +134,8 @@ struct StatusReport {
         writer.field("port", UInt64(channel.port))
         writer.field("incarnation", UInt64(channel.incarnation))
         if let connection = dataPath.connections[channel.number] {
-            writer.field("bytes-in", connection.guardStage.inward)
-            writer.field("bytes-out", connection.guardStage.outward)
+            writer.field("bytes-in", connection.bytesIn)
+            writer.field("bytes-out", connection.bytesOut)
         }
         if let fault = channel.fault { writer.field("fault", fault.sentence) }
         writer.endObject()

@@ -41,6 +41,8 @@ public final class Channel {
     public private(set) var isEstablished = false
     /// The peer's final index, once it has finished.
     public private(set) var peerFinal: UInt32?
+    /// The reader has taken bytes out of the ring that are not where they belong yet.
+    public var holdsBytes = false
     /// Set when the record has changed, which the peer must be told of by a doorbell in any case.
     public var wantsDoorbell = false
     var pending: ChannelRecord?
@@ -90,6 +92,7 @@ public final class Channel {
         isEstablished = false
         peerFinal = nil
         pending = nil
+        holdsBytes = false
     }
 
     /// The port of a connection that the peer opened and nobody has accepted or refused yet.
@@ -163,8 +166,8 @@ public final class Channel {
         publish(.reset)
     }
 
-    /// Whether every byte up to the peer's final index has been read.
-    public var hasReadAll: Bool { peerFinal == consumer.head }
+    /// Whether every byte up to the peer's final index has been read, and is where it belongs.
+    public var hasReadAll: Bool { peerFinal == consumer.head && !holdsBytes }
 
     // MARK: What the peer did
 
@@ -259,6 +262,7 @@ public final class Channel {
             publish(.closed)
             return .peerReset
         case .closed:
+            if holdsBytes { return .none }
             // The peer saw both directions end; if this side did not, bytes are missing. FINISHED may have
             // been overwritten by CLOSED before this look: the final index still stands.
             let complete = state == .finished && (peerFinal ?? record.finalIndex) == consumer.head

@@ -31,6 +31,6 @@ public enum OperationStatus: UInt32, Equatable, Sendable {
     @inline(never)
     public static func sentence(of untrustedNumber: UInt32) -> String {
         if let status = OperationStatus(rawValue: untrustedNumber) { return status.sentence }
-        return say("the exporter answered with the unknown status ", decimal(untrustedNumber))
+        return fill("the exporter answered with the unknown status %", Int(untrustedNumber))
     }
 }

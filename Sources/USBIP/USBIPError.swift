@@ -48,31 +48,29 @@ public enum USBIPError: Error, Equatable, Sendable {
     public var sentence: String {
         switch self {
         case .wrongSize(let part, let got):
-            say(part.name, " has ", decimal(part.size), " bytes, but there are ", decimal(got))
+            fill("% has % bytes, but there are %", part.name, decimal(part.size), decimal(got))
         case .ended(let part, let got):
-            say("the stream ended after ", decimal(got), " of the ", decimal(part.size), " bytes of ", part.name)
+            fill("the stream ended after % of the % bytes of %", decimal(got), decimal(part.size), part.name)
         case .version(let version):
-            say("the peer must speak USB/IP version 0x0111, but it speaks ", hexadecimal(UInt32(version), digits: 4))
+            fill("the peer must speak USB/IP version 0x0111, but it speaks %", hexadecimal(version))
         case .unknownCode(let code):
-            say("an import or a device list was expected, but the code is ", hexadecimal(UInt32(code), digits: 4))
+            fill("an import or a device list was expected, but the code is %", hexadecimal(code))
         case .unexpectedCode(let code, let expected):
-            say(expected?.name ?? "a request", " was expected, but ", code.name, " came")
-        case .requestStatus(let status):
-            say("the status of a request must be 0, but it is ", decimal(status))
+            fill("% was expected, but % came", expected?.name ?? "a request", code.name)
+        case .requestStatus(let status): fill("the status of a request must be 0, but it is %", Int(status))
         case .listRefused(let status):
-            say("a list of devices was expected, but ", OperationStatus.sentence(of: status))
+            fill("a list of devices was expected, but %", OperationStatus.sentence(of: status))
         case .badBusID(let field):
-            say("a bus id such as 3-2.1 was expected, but '", text(untilNUL: field), "' came")
+            fill("a bus id such as 3-2.1 was expected, but '%' came", text(untilNUL: field))
         case .otherDevice(let busID, let expected):
-            say("device ", expected.text, " was asked for, but ", busID.text, " came")
+            fill("device % was asked for, but % came", expected.text, busID.text)
         case .deviceNumbers(let busnum, let devnum):
-            say("bus and device number must be below 65536, but they are ", decimal(busnum), " and ", decimal(devnum))
-        case .unknownSpeed(let number):
-            say("a speed from 0 to 6 was expected, but ", decimal(number), " came")
+            fill("bus and device number must be below 65536, but they are % and %", Int(busnum), Int(devnum))
+        case .unknownSpeed(let number): fill("a speed from 0 to 6 was expected, but % came", Int(number))
         case .tooManyDevices(let count):
-            say("at most ", decimal(USBIPProtocol.deviceLimit), " devices may come, but ", decimal(count), " do")
+            fill("at most % devices may come, but % do", USBIPProtocol.deviceLimit, Int(count))
         case .tooManyInterfaces(let count):
-            say("at most ", decimal(USBIPProtocol.interfaceLimit), " interfaces may come, but ", decimal(count), " do")
+            fill("at most % interfaces may come, but % do", USBIPProtocol.interfaceLimit, Int(count))
         default: pduSentence
         }
     }
@@ -80,20 +78,18 @@ public enum USBIPError: Error, Equatable, Sendable {
     /// The same for the URB phase.
     private var pduSentence: String {
         switch self {
-        case .unknownCommand(let number):
-            say("a command from 1 to 4 was expected, but ", decimal(number), " came")
+        case .unknownCommand(let number): fill("a command from 1 to 4 was expected, but % came", Int(number))
         case .unexpectedCommand(let command):
-            say("a PDU of the other direction was expected, but ", command.name, " came")
-        case .badDirection(let number):
-            say("a direction must be 0 (out) or 1 (in), but ", decimal(number), " came")
+            fill("a PDU of the other direction was expected, but % came", command.name)
+        case .badDirection(let number): fill("a direction must be 0 (out) or 1 (in), but % came", Int(number))
         case .badEndpoint(let number):
-            say("an endpoint is at most ", decimal(PDUHeader.endpointLimit), ", but ", decimal(number), " came")
+            fill("an endpoint is at most %, but % came", Int(PDUHeader.endpointLimit), Int(number))
         case .badLength(let length, let limit):
-            say("a transfer of 0 to ", decimal(limit), " bytes was expected, but ", decimal(Int(length)), " came")
+            fill("a transfer of 0 to % bytes was expected, but % came", limit, Int(length))
         case .badPacketCount(let count, let limit):
-            say("at most ", decimal(limit), " isochronous packets were expected, but ", decimal(Int(count)), " came")
+            fill("at most % isochronous packets were expected, but % came", limit, Int(count))
         case .endedInBody(let missing):
-            say("the stream ended inside a PDU, and ", decimal(missing), " bytes of its body are missing")
+            fill("the stream ended inside a PDU, and % bytes of its body are missing", missing)
         default: "the length of a PDU's body must be told once, behind its header, and be possible"
         }
     }

@@ -3,12 +3,29 @@
 // Sentences are put together by calls: the standard library's interpolation is inlined at each use and takes
 // much of a guest's binary.
 
-/// The texts in a row.
+/// The pattern, in which every `%` is the next of the texts.
 @inline(never)
-func say(_ parts: String...) -> String {
+func fill(_ pattern: StaticString, _ first: String, _ second: String = "", _ third: String = "") -> String {
     var all: [UInt8] = []
-    for part in parts { all += bytes(of: part) }
+    var next = first
+    var later = second
+    for i in 0..<pattern.utf8CodeUnitCount {
+        let byte = pattern.utf8Start[i]
+        if byte == UInt8(ascii: "%") {
+            all += bytes(of: next)
+            next = later
+            later = third
+        } else {
+            all.append(byte)
+        }
+    }
     return text(of: all)
+}
+
+/// The same with numbers.
+@inline(never)
+func fill(_ pattern: StaticString, _ first: Int, _ second: Int = 0) -> String {
+    fill(pattern, decimal(first), decimal(second))
 }
 
 /// The text of bytes that are ASCII.
@@ -23,17 +40,12 @@ func bytes(of text: String) -> [UInt8] { text.utf8.withContiguousStorageIfAvaila
 @inline(never)
 func decimal(_ number: Int) -> String {
     let text = digits(UInt64(number.magnitude), radix: 10, atLeast: 1)
-    return number < 0 ? say("-", text) : text
+    return number < 0 ? fill("-%", text) : text
 }
 
-func decimal(_ number: UInt32) -> String { decimal(Int(number)) }
-func decimal(_ number: UInt8) -> String { decimal(Int(number)) }
-
-/// `0x` and a number's hexadecimal digits, at least so many.
+/// `0x` and a number's four hexadecimal digits.
 @inline(never)
-func hexadecimal(_ number: UInt32, digits count: Int) -> String {
-    say("0x", digits(UInt64(number), radix: 16, atLeast: count))
-}
+func hexadecimal(_ number: UInt16) -> String { fill("0x%", digits(UInt64(number), radix: 16, atLeast: 4)) }
 
 @inline(never)
 private func digits(_ number: UInt64, radix: UInt64, atLeast count: Int) -> String {

@@ -42,6 +42,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
                 heartbeat-misses = 7
                 spin-us = 15
                 connect-timeout-ms = 250
+                guard = off
                 runtime-dir = /tmp/r
                 """))
         #expect(checked.side == .b)
@@ -54,6 +55,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         #expect(checked.spinMicroseconds == 15)
         #expect(checked.connectTimeoutMilliseconds == 250)
         #expect(checked.runtimeDirectory == "/tmp/r")
+        #expect(!checked.configuration.isGuarded)
     }
 
     @Test func defaults() throws {
@@ -65,6 +67,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         #expect(checked.spinMicroseconds == nil)
         #expect(checked.connectTimeoutMilliseconds == 10_000)
         #expect(checked.runtimeDirectory == "/run/ringway")
+        #expect(checked.configuration.isGuarded)
         #expect(try CheckedConfiguration(parse(minimal + "spin-us = 5\n")).spinMicroseconds == 5)
         #expect(try CheckedConfiguration(parse(minimal + "channels = 1\n")).geometry.opensA == 0)
     }
@@ -91,7 +94,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         "opens-a = 0", "opens-a = 16", "heartbeat-ms = 10", "heartbeat-ms = 60000", "heartbeat-misses = 2",
         "heartbeat-misses = 1000", "spin-us = 0", "spin-us = 10000", "spin-us = auto", "connect-timeout-ms = 100",
         "connect-timeout-ms = 600000", "unlink-timeout-ms = 100", "unlink-timeout-ms = 600000", "runtime-dir = /",
-        "doorbell = none", "doorbell = eventfd:3,4",
+        "doorbell = none", "doorbell = eventfd:3,4", "guard = on", "guard = off",
     ])
     func theLimitsAreValid(_ line: String) {
         #expect(diagnostic { try CheckedConfiguration(parse(minimal + line)) } == nil)
@@ -106,7 +109,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         "heartbeat-misses = 1", "heartbeat-misses = 1001", "spin-us = 10001", "spin-us = never",
         "connect-timeout-ms = 99", "connect-timeout-ms = 600001", "unlink-timeout-ms = 99",
         "unlink-timeout-ms = 600001", "runtime-dir = run", "runtime-dir =",
-        "runtime-dir = /" + String(repeating: "x", count: 79),
+        "runtime-dir = /" + String(repeating: "x", count: 79), "guard = yes", "guard =", "guard = ON",
     ])
     func valuesThatAreNotValid(_ line: String) throws {
         let error = try #require(diagnostic { try parse("\n# two lines before\n" + line) })

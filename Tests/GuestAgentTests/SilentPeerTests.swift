@@ -11,7 +11,11 @@ import USBIP
 @Suite(.serialized) struct SilentPeerTests {
     private static let busID = BusID("1-1")!
     private static let submit = PDUHeader(
-        seqnum: 7, devid: 0x10002, direction: .in, endpoint: 0, body: .cmdSubmit(CmdSubmit(transferBufferLength: 18))
+        seqnum: 7, devid: 0x10002, direction: .in, endpoint: 0,
+        body: .cmdSubmit(
+            CmdSubmit(
+                transferBufferLength: 18,
+                setup: SetupPacket(requestType: 0x80, request: 6, value: 0x0100, length: 18)))
     ).encode()
     private static let unlink = PDUHeader(seqnum: 8, devid: 0x10002, body: .cmdUnlink(CmdUnlink(seqnum: 7))).encode()
     /// 20 heartbeats.

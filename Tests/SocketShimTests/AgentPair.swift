@@ -48,7 +48,8 @@ final class AgentPair {
                     // A closed connection's channel is free when both agents have seen it: enough for every
                     // connection that may wait for that on a busy machine.
                     "agent", "--side", side, "--channels", "64", "--ring-size", "64K", "--opens-a", "0",
-                    "--doorbell", "none", "--runtime-dir", folder.path,
+                    // What these programs say on USB/IP's port is none.
+                    "--doorbell", "none", "--guard", "off", "--runtime-dir", folder.path,
                     "--section-a", "file:\(memory.path)/memory,offset=0,size=8M",
                     "--section-b", "file:\(memory.path)/memory,offset=8M,size=8M",
                 ]

@@ -11,7 +11,7 @@ struct KernelTrafficTests {
     enum Device: String, CaseIterable { case keyboard, disk, sound }
 
     /// OP_REQ_IMPORT is 40 bytes long, OP_REP_IMPORT 320 (without the interfaces, which OP_REP_DEVLIST alone has).
-    private func stream(_ device: Device, _ name: String, after dialogue: Int) throws -> [UInt8] {
+    static func stream(_ device: Device, _ name: String, after dialogue: Int) throws -> [UInt8] {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Recordings")
         let file = folder.appendingPathComponent("\(device).\(name).hex")
         return Array(bytes(try String(contentsOf: file, encoding: .utf8)).dropFirst(dialogue))
@@ -21,10 +21,10 @@ struct KernelTrafficTests {
         _ device: Device, by size: Int
     ) throws -> (sent: [PDUDecoderTests.Found], received: [PDUDecoderTests.Found]) {
         let iso = device == .sound
-        let sent = try TrafficDecoding.decode(.commands, stream(device, "commands", after: 40), by: size, iso: iso)
+        let sent = try TrafficDecoding.decode(.commands, Self.stream(device, "commands", after: 40), by: size, iso: iso)
         let commands = Dictionary(uniqueKeysWithValues: TrafficDecoding.headers(sent).map { ($0.seqnum, $0) })
         let received = try TrafficDecoding.decode(
-            .replies, stream(device, "replies", after: 320), by: size, of: commands, iso: iso)
+            .replies, Self.stream(device, "replies", after: 320), by: size, of: commands, iso: iso)
         return (sent, received)
     }
 
@@ -36,8 +36,8 @@ struct KernelTrafficTests {
             #expect(found.sent == whole.sent)
             #expect(found.received == whole.received)
         }
-        #expect(try TrafficDecoding.encode(whole.sent) == stream(device, "commands", after: 40))
-        #expect(try TrafficDecoding.encode(whole.received) == stream(device, "replies", after: 320))
+        #expect(try TrafficDecoding.encode(whole.sent) == Self.stream(device, "commands", after: 40))
+        #expect(try TrafficDecoding.encode(whole.received) == Self.stream(device, "replies", after: 320))
     }
 
     @Test("the kernel's sequence numbers go on from one connection to the next")

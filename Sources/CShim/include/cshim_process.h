@@ -13,6 +13,8 @@ int cs_next_signal(int fd);
 void cs_default_signals(void);
 // AF_UNIX SOCK_SEQPACKET pair, close-on-exec and non-blocking; 0 or -1 with errno.
 int cs_packet_pair(int *_Nonnull first, int *_Nonnull second);
+// How many processors this process may run on; 2 when they cannot be counted.
+int cs_processors(void);
 // This process gets SIGKILL when its parent dies.
 int cs_die_with_parent(void);
 // Gives up every capability, for good, and forbids to gain privileges by execve; 0 or -1 with errno.

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import USBIP
+
+/// Bytes of one direction on their way past the guard, in private memory: first those that were judged and may go on,
+/// then those that were not, at most one incomplete header or answer, or what has to wait.
+final class GuardedStream {
+    /// Bytes; more than the guard ever needs to see at once.
+    static let size = 2048
+
+    private let rules: Guard
+    private let direction: GuardDirection
+    private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: GuardedStream.size, alignment: 16)
+    private(set) var judged = 0
+    /// All of them. Who has filled a part of `free` adds it.
+    var count = 0
+    /// What was not judged has to wait until the other direction has moved on.
+    private(set) var isHeld = false
+
+    init(_ rules: Guard, _ direction: GuardDirection) {
+        self.rules = rules
+        self.direction = direction
+    }
+
+    deinit { bytes.deallocate() }
+
+    /// So many of the next bytes need no judgement, and need not come here.
+    var unread: Int { count == 0 ? rules.unread(direction) : 0 }
+    var free: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(rebasing: bytes[count...]) }
+    var judgedBytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(rebasing: bytes[..<judged]) }
+
+    /// Judges as much as can be judged.
+    func judge() {
+        isHeld = false
+        while true {
+            switch rules.judge(direction, UnsafeMutableRawBufferPointer(rebasing: bytes[judged..<count])) {
+            case .pass(let passed): judged += passed
+            case .drop(let dropped): remove(dropped, at: judged)
+            case .wait:
+                isHeld = true
+                return
+            case .more, .refuse: return
+            }
+        }
+    }
+
+    /// The first so many of the judged bytes have gone on.
+    func remove(_ gone: Int) {
+        remove(gone, at: 0)
+        judged -= gone
+    }
+
+    private func remove(_ gone: Int, at position: Int) {
+        guard gone > 0, let start = bytes.baseAddress else { return }
+        count -= gone
+        memmove(start + position, start + position + gone, count - position)
+    }
+}

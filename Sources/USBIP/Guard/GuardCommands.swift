@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// USBIP_URB_* of include/uapi/linux/usbip.h, as far as they may cross.
+private enum Flag {
+    static let shortNotOK: UInt32 = 0x0001
+    static let isoAsSoonAsPossible: UInt32 = 0x0002
+    static let zeroPacket: UInt32 = 0x0040
+    static let noInterrupt: UInt32 = 0x0080
+    static let directionIn: UInt32 = 0x0200
+    static let scatterGather: UInt32 = 0x0004_0000
+}
+
+/// The stream from the importer to the exporter.
+extension Guard {
+    func judgeCommand(_ bytes: UnsafeMutableRawBufferPointer) -> GuardVerdict {
+        if command.payload > 0 { return judgePayload(&command, bytes) }
+        if command.descriptors > 0 { return judgeDescriptors(&command, bytes) }
+        guard bytes.count >= PDUHeader.size else { return .more }
+        guard bytes.word(2) == devid else { return refuse(.otherDevice, bytes.word(2)) }
+        let kind = bytes.word(0)
+        guard kind == PDUCommand.cmdSubmit.rawValue || kind == PDUCommand.cmdUnlink.rawValue else {
+            return refuse(.wrongKind, kind)
+        }
+        var entry = Outstanding(seqnum: bytes.word(1))
+        guard outstanding.find(entry.seqnum) == nil else { return refuse(.seqnumInUse, entry.seqnum) }
+        if kind == PDUCommand.cmdUnlink.rawValue {
+            // Its target may be answered already, or not be sent yet: the kernels' threads overtake one another.
+            entry.isUnlink = true
+            entry.argument = bytes.word(5)
+        } else if let verdict = judgeSubmit(bytes, &entry) {
+            return verdict
+        }
+        guard outstanding.insert(entry) else { return refuse(.tooManyOutstanding, UInt32(limits.outstanding)) }
+        isUnanswered = true
+        if entry.isUnlink { isUnlinkUnanswered = true } else { requests &+= 1 }
+        if entry.effect == .setsConfiguration || entry.effect == .setsInterface { settingsUnderWay &+= 1 }
+        return .pass(PDUHeader.size)
+    }
+
+    /// - Returns: nil when the request may pass; `entry` and `command` say then what follows.
+    private func judgeSubmit(_ bytes: UnsafeMutableRawBufferPointer, _ entry: inout Outstanding) -> GuardVerdict? {
+        let direction = bytes.word(3)
+        guard direction <= 1 else { return refuse(.badDirection, direction) }
+        let endpoint = bytes.word(4)
+        // The kernel used to take the number for an index as it came.
+        guard endpoint <= PDUHeader.endpointLimit else { return refuse(.noEndpoint, endpoint) }
+        // The exporter's kernel reads no further while it sets an interface or configuration either, and what it
+        // has then decides how the rest is framed.
+        if endpoint != 0, settingsUnderWay > 0 { return .wait }
+        entry.slot = UInt8(truncatingIfNeeded: direction << 4 | endpoint)
+        let type = endpoints[entry.slot]
+        guard type != .none else { return refuse(.noEndpoint, endpoint) }
+        entry.length = bytes.word(6)
+        guard entry.length <= UInt32(limits.transferBytes) else { return refuse(.badLength, entry.length) }
+        let packets = Int32(bitPattern: bytes.word(8))
+        entry.isIsochronous = type == .isochronous
+        guard packets >= (entry.isIsochronous ? 0 : -1), packets <= Int32(PDUFraming.packetLimit) else {
+            return refuse(.badPacketCount, bytes.word(8))
+        }
+        entry.packets = Int16(packets)
+        if type == .control, let refusal = judgeSetup(bytes, &entry) { return refusal }
+        let flags = bytes.word(5)
+        if flags & Flag.scatterGather != 0, type == .control || type == .isochronous || entry.length == 0 {
+            return refuse(.scatterGather, flags)
+        }
+        bytes.setWord(5, flags & allowedFlags(type, isIn: entry.isIn))
+        command = GuardBody()
+        command.payload = entry.isIn ? 0 : Int(entry.length)
+        command.descriptors = entry.isIsochronous ? Int(packets) : 0
+        command.transfer = entry.length
+        if isExporter, endpoint != 0, !command.isComplete { doubt.begin(entry.slot) }
+        return nil
+    }
+
+    /// The flags that a type of endpoint knows. The others are taken away: they say how the importer's kernel holds a
+    /// buffer that the exporter's kernel does not have (NO_TRANSFER_DMA_MAP would make it use address 0,
+    /// ALIGNED_TEMP_BUFFER free what it did not allocate), and importers leave some of them set.
+    ///
+    /// DMA_MAP_SG stays with bulk and interrupt transfers, where a large one needs it. With others no kernel sets it,
+    /// and `usbip-host` would write descriptors into an URB that has no room for them, or find no setup packet.
+    private func allowedFlags(_ type: EndpointType, isIn: Bool) -> UInt32 {
+        let always = Flag.noInterrupt | Flag.directionIn
+        switch type {
+        case .isochronous: return always | Flag.isoAsSoonAsPossible
+        case .control: return always | (isIn ? Flag.shortNotOK : 0)
+        default: return always | Flag.scatterGather | (isIn ? Flag.shortNotOK : Flag.zeroPacket)
+        }
+    }
+
+    /// A control request says in its own words which way how much goes, and the kernel warns, which can be set to
+    /// mean panic, where the header says another direction.
+    private func judgeSetup(_ bytes: UnsafeMutableRawBufferPointer, _ entry: inout Outstanding) -> GuardVerdict? {
+        let length = UInt32(bytes[46]) | UInt32(bytes[47]) << 8
+        guard length == entry.length else { return refuse(.setupLength, entry.length) }
+        let isIn = bytes[40] & 0x80 != 0 && length > 0
+        if isIn != entry.isIn {
+            guard length == 0 else { return refuse(.setupDirection, length) }
+            // Nothing moves either way, and some importers say "in" then: it becomes what the kernel expects.
+            bytes.setWord(3, TransferDirection.out.rawValue)
+            entry.slot &= 15
+        }
+        let value = UInt32(bytes[42]) | UInt32(bytes[43]) << 8
+        let index = UInt32(bytes[44]) | UInt32(bytes[45]) << 8
+        switch (bytes[40], bytes[41]) {
+        case (0x80, 6) where value >> 8 == 2 && length > 0: entry.effect = .readsConfiguration
+        case (0x00, 9):
+            entry.effect = .setsConfiguration
+            entry.argument = value
+        case (0x01, 11):
+            entry.effect = .setsInterface
+            entry.argument = index << 16 | value
+        default: break
+        }
+        return nil
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which way bytes go, seen from this guest's kernel.
+public enum GuardDirection: Sendable {
+    /// From the peer's ring to the local socket.
+    case inward
+    /// From the local socket to this side's ring.
+    case outward
+}
+
+/// Whose kernel a guard stands before.
+public enum GuardRole: Sendable {
+    /// `usbip-host`: commands come in, replies go out.
+    case exporter
+    /// `vhci_hcd`: replies come in, commands go out.
+    case importer
+}
+
+/// What a guard makes of bytes that want to pass.
+public enum GuardVerdict: Equatable, Sendable {
+    /// The first so many bytes go on, as they stand now: the guard may have changed them.
+    case pass(Int)
+    /// The first so many bytes go nowhere: a reply for which the importer's kernel waits no longer.
+    case drop(Int)
+    /// Nothing can be said of the first byte before more have come.
+    case more
+    /// The first byte has to wait until the other direction has moved on.
+    case wait
+    /// The connection must end. Every later question is answered the same.
+    case refuse(GuardViolation)
+}
+
+/// The bounds that no protocol sets.
+public struct GuardLimits: Sendable {
+    /// Bytes of one transfer.
+    public var transferBytes = PDUFraming.payloadLimit
+    /// Commands without an answer. More are refused and not held back: behind them would wait the very CMD_UNLINKs
+    /// that make room. A guest's drivers have a few dozen on their way.
+    public var outstanding = 1024
+
+    public init() {}
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A command that was let pass and has no answer yet: 16 bytes.
+struct Outstanding {
+    /// What an answer means beyond itself.
+    enum Effect: UInt8 {
+        case none, readsConfiguration, setsConfiguration, setsInterface
+    }
+
+    var seqnum: UInt32
+    /// Bytes that were asked for.
+    var length: UInt32 = 0
+    /// CMD_UNLINK: the seqnum to unlink. SET_CONFIGURATION: wValue. SET_INTERFACE: wIndex << 16 | wValue.
+    var argument: UInt32 = 0
+    /// number_of_packets: -1 to 1024.
+    var packets: Int16 = 0
+    /// Direction and endpoint, as in `EndpointTable`.
+    var slot: UInt8 = 0
+    var effect = Effect.none
+    var isUnlink = false
+    var isIsochronous = false
+    /// RET_UNLINK said 0: the importer's kernel has given the URB up, though its RET_SUBMIT may still come.
+    var isGivenUp = false
+
+    var isIn: Bool { slot >= 16 }
+}
+
+/// The commands without an answer, in no order. Bounded; nothing is allocated once it is there.
+///
+/// It is searched from its end: that is where the newest are, and a device has few on their way.
+struct OutstandingTable {
+    private let entries: UnsafeMutablePointer<Outstanding>
+    private(set) var count = 0
+    let capacity: Int
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        entries = .allocate(capacity: capacity)
+    }
+
+    func deallocate() { entries.deallocate() }
+
+    /// The index of a command; nil when there is none. It holds until the next change.
+    @inline(never)
+    func find(_ seqnum: UInt32) -> Int? {
+        var i = count
+        while i > 0 {
+            i &-= 1
+            if entries[i].seqnum == seqnum { return i }
+        }
+        return nil
+    }
+
+    subscript(_ index: Int) -> Outstanding { entries[index] }
+
+    mutating func remove(_ index: Int) {
+        count &-= 1
+        entries[index] = entries[count]
+    }
+
+    mutating func giveUp(_ index: Int) { entries[index].isGivenUp = true }
+
+    /// - Returns: false when there is no room. One that was given up makes room: most are never answered.
+    @inline(never)
+    mutating func insert(_ entry: Outstanding) -> Bool {
+        if count == capacity {
+            var i = 0
+            while i < count, !entries[i].isGivenUp { i &+= 1 }
+            guard i < count else { return false }
+            remove(i)
+        }
+        (entries + count).initialize(to: entry)
+        count &+= 1
+        return true
+    }
+}

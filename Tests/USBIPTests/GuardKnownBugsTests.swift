@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import USBIP
+
+/// PDUs that kernels of their time could not bear, written from the descriptions of what was wrong, and the three ways
+/// past a guard that frames otherwise than the kernel. None may reach a kernel, whichever side the guard is on.
+struct GuardKnownBugsTests {
+    static let roles = TestDevice.roles
+
+    private func header(
+        _ endpoint: UInt32, _ direction: TransferDirection, _ submit: CmdSubmit, seqnum: UInt32 = 500
+    ) -> [UInt8] {
+        PDUHeader(
+            seqnum: seqnum, devid: GuardSession.devid, direction: direction, endpoint: endpoint,
+            body: .cmdSubmit(submit)
+        ).encode()
+    }
+
+    /// `usbip_recv_xbuff` took `actual_length` bytes into a buffer of `transfer_buffer_length`.
+    @Test("CVE-2016-3955", arguments: roles)
+    func cve20163955(_ role: GuardRole) {
+        for (asked, said) in [(64, 65), (64, 4096), (0, 1), (18, Int32.max)] as [(Int32, Int32)] {
+            let session = GuardSession.imported(role)
+            session.submit(1, .in, .bytes(asked))
+            let before = session.replies.count
+            session.answer(nil, RetSubmit(actualLength: said), payload: [UInt8](repeating: 0x41, count: 4096))
+            #expect(session.violation == .longerThanAsked && session.replies.count == before)
+        }
+    }
+
+    /// `get_pipe` took the endpoint's number for an index.
+    @Test("CVE-2017-16912", arguments: roles)
+    func cve201716912(_ role: GuardRole) {
+        for number: UInt32 in [16, 31, 127, 0xFFFF, .max] {
+            for direction in [TransferDirection.in, .out] {
+                let session = GuardSession.imported(role)
+                let before = session.commands.count
+                // The encoder has no such numbers.
+                let bad = header(1, direction, .bytes(0)).replacing(
+                    at: 16, with: String(number, radix: 16).padded)
+                session.command(bad)
+                #expect(session.violation == .noEndpoint && session.commands.count == before)
+            }
+        }
+    }
+
+    /// `stub_recv_cmd_submit` allocated whatever was asked for, also for any number of packets.
+    @Test("CVE-2017-16913", arguments: roles)
+    func cve201716913(_ role: GuardRole) {
+        for length: Int32 in [.max, -1, .min, 1 << 30] {
+            for direction in [TransferDirection.in, .out] {
+                let session = GuardSession.imported(role)
+                session.command(header(direction == .in ? 1 : 2, direction, .bytes(length)))
+                #expect(session.violation == .badLength)
+            }
+        }
+        for packets: Int32 in [1025, .max, -2, .min] {
+            let session = GuardSession.imported(role)
+            session.set(interface: 1, 1)
+            session.command(header(4, .in, .bytes(64, packets: packets)))
+            #expect(session.violation == .badPacketCount)
+        }
+    }
+
+    /// `stub_send_ret_submit` sent from a buffer that was never allocated: a transfer of no bytes whose packets had
+    /// some.
+    @Test("CVE-2017-16914", arguments: roles)
+    func cve201716914(_ role: GuardRole) {
+        let session = GuardSession.imported(role)
+        session.set(interface: 1, 1)
+        session.submit(4, .in, .bytes(0, packets: 2), descriptors: [.init(0, 64), .init(64, 64)])
+        #expect(session.violation == .packetOutside)
+        let other = GuardSession.imported(role)
+        other.submit(1, .in, .bytes(0))
+        other.answer(nil, RetSubmit(actualLength: 64), payload: zeros(64))
+        #expect(other.violation == .longerThanAsked)
+    }
+
+    /// A reply with more packets than the request: `usbip_recv_iso` wrote behind the URB.
+    @Test("the number of packets, 2026", arguments: roles)
+    func packets2026(_ role: GuardRole) {
+        for packets: Int32 in [2, 1024, .max, -1] {
+            let session = GuardSession.imported(role)
+            session.set(interface: 1, 1)
+            session.submit(4, .in, .bytes(64, packets: 1), descriptors: [.init(0, 64)])
+            let before = session.replies.count
+            session.answer(
+                nil, RetSubmit(numberOfPackets: packets),
+                descriptors: [IsoPacketDescriptor](repeating: .init(0, 0), count: 2))
+            #expect(session.violation == .otherPacketCount && session.replies.count == before)
+            // Also where no packets follow.
+            guard packets != -1 else { continue }
+            let bulk = GuardSession.imported(role)
+            bulk.submit(1, .in, .bytes(64))
+            bulk.answer(nil, RetSubmit(numberOfPackets: packets))
+            #expect(bulk.violation == .otherPacketCount)
+        }
+    }
+
+    /// First way: an endpoint that does not exist. `usbip-host` returns without reading the payload, and the payload
+    /// is the next header.
+    @Test("a header in the payload of an endpoint that is not there", arguments: roles)
+    func payloadOfNobody(_ role: GuardRole) {
+        let hidden = header(0, .out, .bytes(0), seqnum: 501)
+        for endpoint: UInt32 in [1, 3, 4, 5, 7, 15] {
+            let session = GuardSession.imported(role)
+            let before = session.commands.count
+            session.command(header(endpoint, .out, .bytes(48)) + hidden)
+            #expect(session.violation == .noEndpoint && session.commands.count == before)
+        }
+    }
+
+    /// Second way: the kernel goes by the endpoint's type and not by `number_of_packets`.
+    @Test("descriptors where no packets were counted, and packets where no descriptors follow", arguments: roles)
+    func packetsAndTypes(_ role: GuardRole) {
+        // A bulk endpoint with packets: what looks like a descriptor is the next header.
+        let bulk = GuardSession.imported(role)
+        let before = bulk.commands.count
+        bulk.command(header(1, .in, .bytes(64, packets: 3)))
+        bulk.command(header(1, .in, .bytes(64), seqnum: 502))
+        #expect(bulk.violation == nil && bulk.commands.count == before + 96)
+        #expect(bulk.rules.outstanding.count == 2)
+        // An isochronous one: what looks like a header is descriptors.
+        let iso = GuardSession.imported(role)
+        iso.set(interface: 1, 1)
+        iso.command(header(4, .in, .bytes(64, packets: 3)))
+        iso.command(header(1, .in, .bytes(64), seqnum: 502))
+        #expect(iso.violation == .packetOutside && iso.rules.outstanding.count == 1)
+    }
+
+    /// Third way: requests right behind OP_REQ_IMPORT. `usbipd` hands the socket over before it answers.
+    @Test("requests before the import is answered", arguments: roles)
+    func beforeTheAnswer(_ role: GuardRole) {
+        let session = GuardSession(role)
+        session.command(Sample.requestImport + header(0, .out, .bytes(0)))
+        #expect(session.violation == .tooEarly && session.commands == Sample.requestImport)
+        session.reply(Sample.replyImport)
+        #expect(session.commands == Sample.requestImport)
+    }
+
+    /// And: endpoints that come and go while requests for them are on their way.
+    @Test("payload for an endpoint that a setting takes away", arguments: roles)
+    func payloadAcrossASetting(_ role: GuardRole) {
+        let session = GuardSession.imported(role)
+        session.set(interface: 1, 1)
+        session.control(SetupPacket(requestType: 1, request: 11, value: 0, index: 1))
+        let set = session.seqnum
+        let before = session.commands.count
+        session.command(header(5, .out, .bytes(48, packets: 1)) + header(0, .out, .bytes(0), seqnum: 501) + zeros(16))
+        #expect(session.waits && session.violation == nil && session.commands.count == before)
+        session.answer(set)
+        session.command([0])
+        #expect(session.violation == .noEndpoint && session.commands.count == before)
+    }
+}
+
+extension String {
+    /// Eight hexadecimal digits.
+    fileprivate var padded: String { String(repeating: "0", count: 8 - count) + self }
+}
