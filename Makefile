@@ -6,10 +6,11 @@ SHELL := /bin/bash
 RIG = "$$(swift build --show-bin-path)/ringway-rig"
 
 include mk/guest.mk
+include mk/sel4.mk
 
 .PHONY: help setup build check test test-long models demo rig clean
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## checks the machine, and installs missing Debian packages (as root)
 	@mk/setup.sh
@@ -29,12 +30,13 @@ test-long: setup ## all tests and every scenario in full
 models: ## checks the models of the protocols with spin
 	@mk/tests/models.sh
 
-demo: setup ## a USB disk crosses two virtual machines; KEEP=1 leaves them up
-	@mk/demo.sh $(if $(KEEP),--keep)
+demo: setup ## a USB disk crosses two virtual machines; ARCH=aarch64, KEEP=1 leaves them up
+	@mk/demo.sh $(or $(ARCH),x86_64) $(if $(KEEP),--keep)
 
-rig: ## lists the scenarios; SCENARIO=name runs one, FULL=1 in its long form
+rig: ## lists the scenarios; SCENARIO=name runs one, ARCH=aarch64, FULL=1 in its long form
 	@swift build --product ringway-rig >&2
-	@$(if $(SCENARIO),$(MAKE) --no-print-directory guest >&2 && $(RIG) run $(SCENARIO) $(if $(FULL),--full),$(RIG) list)
+	@$(if $(SCENARIO),$(MAKE) --no-print-directory guest >&2 && $(RIG) run $(SCENARIO) \
+	    $(if $(ARCH),--arch $(ARCH)) $(if $(FULL),--full),$(RIG) list)
 
 clean: ## removes what was built; downloaded packages stay
-	rm -rf .build .build-results .build-guest/x86_64 .build-guest/aarch64
+	rm -rf .build .build-results .build-sel4 .build-guest/x86_64 .build-guest/aarch64

@@ -32,7 +32,7 @@ UNICODE := $(TOOLCHAIN)/lib/swift/embedded/$(SWIFT_TARGET)/libswiftUnicodeDataTa
 # The bare-metal target knows no operating system, but the headers ask for one.
 SYSTEM_HEADERS := -nostdlibinc -isystem $(SYSROOT)/include
 LINUX_MACROS := -D__linux__=1 -D__gnu_linux__=1 -D__unix__=1
-CFLAGS := --target=$(C_TARGET) -std=gnu11 -Os -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables \
+CFLAGS := --target=$(C_TARGET) -std=gnu11 -Oz -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables \
     -fstack-protector-strong -ffunction-sections -fdata-sections -Wall -Wextra -Werror $(SYSTEM_HEADERS)
 # The preload library must load under either libc, so it takes as little from it as it can.
 SHIM_CFLAGS := $(filter-out -fstack-protector-strong,$(CFLAGS))

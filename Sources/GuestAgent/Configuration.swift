@@ -52,7 +52,8 @@ final class Configuration {
         section-a; PLACE; side a's section: file:PATH, uio:NAME, pci:ADDRESS or devmem:0xADDRESS, then ,map= ,bar= \
         ,offset= ,size=
         section-b; PLACE; side b's section
-        doorbell; none|uio:NAME|eventfd:RX,TX; how the sides wake each other
+        doorbell; none|uio:NAME|generic-uio:NAME,map=N|connection:NAME,ring=NAME|gpio-keys:NAME,page=0xADDRESS\
+        |eventfd:RX,TX; how the sides wake each other
         channels; 1-256; number of channels (default 16)
         ring-size; 4K-1G; bytes in each ring, a power of two (default 256K)
         opens-a; 0-channels; how many channels side a opens (default half)

@@ -88,7 +88,7 @@ private struct Value {
     }
 
     func doorbell() throws(Diagnostic) -> DoorbellSpecification {
-        do throws(TransportError) { return try DoorbellSpecification(parsing: text) } catch { throw bad(error) }
+        do throws(TransportError) { return try DoorbellSpecification.parse(text) } catch { throw bad(error) }
     }
 
     func number(_ range: ClosedRange<Int>) throws(Diagnostic) -> Int {

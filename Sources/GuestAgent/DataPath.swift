@@ -37,6 +37,8 @@ struct Counters {
     var bytesOut: UInt64 = 0
     var doorbellsRung: UInt64 = 0
     var doorbellsHeard: UInt64 = 0
+    /// Of those: heard, and there was no byte to move.
+    var doorbellsSpurious: UInt64 = 0
     var opened: UInt64 = 0
     var accepted: UInt64 = 0
     var refused: UInt64 = 0
@@ -65,6 +67,8 @@ final class DataPath {
     let memoryFaults: () -> UInt32
     var counters = Counters()
     var mustRing = false
+    /// Doorbells heard since the last pass over the rings.
+    var justHeard: UInt32 = 0
     var stopping = false
     var exit = ExitCode.success
     /// When traffic was last seen, in microseconds.
@@ -128,6 +132,8 @@ final class DataPath {
             }
         }
         ringIfNeeded()
+        if !busy { counters.doorbellsSpurious &+= UInt64(justHeard) }
+        justHeard = 0
         if busy {
             lastTraffic = Clock.microseconds()
             return true
@@ -175,7 +181,8 @@ final class DataPath {
     func handle(_ event: Event) {
         switch event.source {
         case .doorbell:
-            counters.doorbellsHeard &+= UInt64(doorbell.drain())
+            justHeard = doorbell.drain()
+            counters.doorbellsHeard &+= UInt64(justHeard)
         case .listener: acceptClient()
         case .heartbeat: tick()
         case .pollTimer: _ = Clock.drain(descriptors.pollTimer)

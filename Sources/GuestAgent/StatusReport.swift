@@ -54,6 +54,7 @@ struct StatusReport {
         return [
             ("bytes-in", counters.bytesIn), ("bytes-out", counters.bytesOut),
             ("doorbells-rung", counters.doorbellsRung), ("doorbells-heard", counters.doorbellsHeard),
+            ("doorbells-spurious", counters.doorbellsSpurious),
             ("connections-opened", counters.opened), ("connections-accepted", counters.accepted),
             ("connections-refused", counters.refused), ("connections-reset", counters.reset),
             ("peer-faults", counters.peerFaults), ("guard-refusals", counters.guardRefusals),

@@ -8,11 +8,13 @@ public enum Accelerator: Equatable, Sendable {
     /// QEMU translates the guest's code: works everywhere, 5 to 20 times slower.
     case tcg
 
-    /// QEMU's options for it.
-    var arguments: [String] {
-        switch self {
-        case .kvm: ["-accel", "kvm", "-cpu", "host"]
-        case .tcg: ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    /// QEMU's options for it and for the processor of `architecture`.
+    func arguments(_ architecture: GuestArchitecture) -> [String] {
+        switch (self, architecture) {
+        case (.kvm, _): ["-accel", "kvm", "-cpu", "host"]
+        case (.tcg, .x86_64): ["-accel", "tcg,thread=multi", "-cpu", "max"]
+        // A later one has pointer authentication, whose cipher takes TCG long at each call and return.
+        case (.tcg, .aarch64): ["-accel", "tcg,thread=multi", "-cpu", "cortex-a72"]
         }
     }
 }
@@ -78,7 +80,7 @@ public struct AcceleratorChoice {
         let machine = try QemuMachine(
             MachineSettings(
                 name: "kvm-probe", architecture: architecture, accelerator: .kvm, memory: image.memoryNeeded,
-                kernel: image.kernel, initramfs: image.url, doorbell: nil, devices: []),
+                kernel: image.kernel, initramfs: image.url, rootDisk: image.disk, doorbell: nil, devices: []),
             root: root, runFolder: runFolder)
         try machine.start()
         defer { machine.kill() }

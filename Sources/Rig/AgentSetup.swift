@@ -13,6 +13,12 @@ struct AgentSetup {
         case .uio:
             driver = "load ringway_uio || exit"
             sections = ("uio:ringway,map=1,offset=0,size=8M", "uio:ringway,map=1,offset=8M,size=8M")
+        case .window:
+            driver = "load ringway_uio || exit"
+            sections = ("uio:ringway,map=0,offset=0,size=2M", "uio:ringway,map=0,offset=2M,size=2M")
+        case .node:
+            driver = "load ringway_uio || exit"
+            sections = ("uio:ringway,map=0,offset=0,size=8M", "uio:ringway,map=0,offset=8M,size=8M")
         case .pci:
             driver = Self.withoutDriver
             sections = ("pci:$slot,bar=2,offset=0,size=8M", "pci:$slot,bar=2,offset=8M,size=8M")
@@ -28,10 +34,18 @@ struct AgentSetup {
             section-a = \(sections.a)
             section-b = \(sections.b)
             doorbell = \(setup.effectiveDoorbell == .uio ? "uio:ringway" : "none")
+            \(setup.section == .window ? Self.smallSections : "")
             END
             ringway config check
             """
     }
+
+    /// As many channels as fit 2 MiB with rings that are large enough to be fast; the importer opens most of them.
+    private static let smallSections = """
+        channels = 14
+        ring-size = 128K
+        opens-a = 4
+        """
 
     /// A driver that claims the memory shuts out everybody else; without one, the device has to be switched on.
     private static let withoutDriver = """

@@ -47,28 +47,60 @@ public struct GuestImage {
         let contents = try contents(staging: staging)
         try contents.verify()
         let manifest = try contents.manifest()
+        guard request.isOnDisk else {
+            try pack(contents, staging: staging)
+            return try result(manifest, unpacked: manifest)
+        }
+        let disk = staging.appendingPathComponent("root.ext4")
+        try DiskImage.write(contents.archive, to: disk, staging: staging)
+        try place(disk, at: request.disk)
+        let starter = try starter(staging: staging.appendingPathComponent("starter"))
+        try starter.verify()
+        try pack(starter, staging: staging)
+        return try result(manifest, unpacked: try starter.manifest())
+    }
+
+    private func pack(_ contents: ImageContents, staging: URL) throws {
         let plain = staging.appendingPathComponent("image.cpio")
         let packed = staging.appendingPathComponent("image.cpio.gz")
         try contents.archive.write(to: plain)
         try HostCommand("gzip", ["-n", "-6", "-c"], input: plain, output: packed, timeLimit: .seconds(600)).check()
-        // Renamed at the end: a guest never boots half an image.
-        guard rename(packed.path, request.output.path) == 0 else {
-            throw RigError(
-                tried: "write \(request.output.path)", happened: String(cString: strerror(errno)),
-                remedy: "check that the folder may be written and that there is room on the disk")
-        }
-        return try result(manifest)
+        try place(packed, at: request.output)
     }
 
-    private func result(_ manifest: ImageManifest) throws -> BuiltImage {
+    /// Renamed at the end: a guest never boots half an image.
+    private func place(_ file: URL, at target: URL) throws {
+        guard rename(file.path, target.path) == 0 else {
+            throw RigError(
+                tried: "write \(target.path)", happened: String(cString: strerror(errno)),
+                remedy: "check that the folder may be written and that there is room on the disk")
+        }
+    }
+
+    /// - Parameter unpacked: what the initramfs holds.
+    private func result(_ manifest: ImageManifest, unpacked: ImageManifest) throws -> BuiltImage {
         func size(_ url: URL) throws -> Int { try url.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0 }
         let estimate = MemoryEstimate(
-            fileSizes: manifest.entries.map(\.size), compressedSize: try size(request.output),
+            fileSizes: unpacked.entries.map(\.size), compressedSize: try size(request.output),
             kernel: try KernelFootprint(kernel: tree.kernel, architecture: request.architecture))
         return BuiltImage(
-            url: request.output, kernel: tree.kernel, kernelRelease: tree.release, kernelPackage: tree.image,
-            compressedSize: estimate.compressedSize, unpackedSize: estimate.unpackedSize,
-            memoryNeeded: estimate.memoryNeeded, manifest: manifest)
+            url: request.output, disk: request.isOnDisk ? request.disk : nil, kernel: tree.kernel,
+            kernelRelease: tree.release, kernelPackage: tree.image, compressedSize: estimate.compressedSize,
+            unpackedSize: estimate.unpackedSize, memoryNeeded: estimate.memoryNeeded, manifest: manifest)
+    }
+
+    /// The initramfs of a guest whose root lies on a disk: Debian's kernels have drivers of disks, and ext4, as
+    /// modules.
+    private func starter(staging: URL) throws -> ImageContents {
+        var contents = ImageContents(staging: staging)
+        try contents.add(tree: request.root.appendingPathComponent("vm-configs/starter"), origin: "ringway")
+        try addBusybox(to: &contents)
+        let modules = GuestModules.starter + request.extraModules
+        try GuestModules.add(
+            modules, own: [], tree: tree, staging: staging.appendingPathComponent("modules"), to: &contents)
+        let list = Data((modules.joined(separator: "\n") + "\n").utf8)
+        try contents.add("/etc/modules", data: list, mode: 0o644, origin: "ringway")
+        return contents
     }
 
     private func contents(staging: URL) throws -> ImageContents {
@@ -92,12 +124,16 @@ public struct GuestImage {
         return contents
     }
 
-    private func addPrograms(to contents: inout ImageContents) throws {
+    private func addBusybox(to contents: inout ImageContents) throws {
         let busybox = try package("busybox-static")
         try contents.add("/usr/bin/busybox", file: try file("bin/busybox", in: busybox), of: busybox, mode: 0o755)
         // What must be there before /init has made busybox's other names.
         contents.link("/usr/bin/sh", to: "busybox")
         contents.link("/usr/sbin/modprobe", to: "../bin/busybox")
+    }
+
+    private func addPrograms(to contents: inout ImageContents) throws {
+        try addBusybox(to: &contents)
         var files = request.packageFiles
         if request.kind == .stock {
             files += ["/usr/sbin/usbip", "/usr/sbin/usbipd"].map { PackageFile(package: "usbip", path: $0) }
@@ -130,7 +166,8 @@ public struct GuestImage {
     }
 
     private func addModules(to contents: inout ImageContents, staging: URL) throws {
-        let names = GuestModules.names(role: request.role) + request.extraModules
+        let names =
+            GuestModules.names(role: request.role, architecture: request.architecture) + request.extraModules
         try GuestModules.add(
             names, own: [module], tree: tree, staging: staging.appendingPathComponent("modules"), to: &contents)
         // Not in the image, but what boots it.

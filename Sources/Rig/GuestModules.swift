@@ -11,9 +11,14 @@ enum GuestModules {
         "crc32c_generic",
     ]
 
-    static func names(role: GuestRole) -> [String] {
+    /// What it takes to find a root on a disk; which disk a machine has, nobody knows here.
+    static let starter = ["ext4", "crc32c_generic", "virtio_blk", "virtio_pci", "virtio_mmio"]
+
+    static func names(role: GuestRole, architecture: GuestArchitecture) -> [String] {
         switch role {
-        case .exporter: common + ["xhci_pci", "ehci_pci", "usbip_host"]
+        // On arm64 a USB controller is often no PCI function; on seL4 never.
+        case .exporter:
+            common + ["xhci_pci", "ehci_pci", "usbip_host"] + (architecture == .aarch64 ? ["xhci_plat_hcd"] : [])
         case .importer: common + ["vhci_hcd"]
         }
     }

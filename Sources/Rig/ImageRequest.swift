@@ -104,6 +104,8 @@ public struct ImageRequest: Sendable {
     /// Kernel modules beyond those of the role.
     public var extraModules: [String]
     public var packageFiles: [PackageFile]
+    /// The root lies on a disk, and the image only starts it.
+    public var isOnDisk: Bool
     /// Size of a file that does nothing but take room: for the scenario of the image that is too large.
     public var ballastBytes: Int
 
@@ -111,7 +113,8 @@ public struct ImageRequest: Sendable {
     public init(
         root: URL, output: URL, role: GuestRole, kind: ImageKind = .stock, configuration: String,
         agent: AgentBinaries?, architecture: GuestArchitecture = .x86_64, extraFiles: [GuestFile] = [],
-        extraModules: [String] = [], packageFiles: [PackageFile] = [], ballastBytes: Int = 0, cache: URL? = nil
+        extraModules: [String] = [], packageFiles: [PackageFile] = [], isOnDisk: Bool = false, ballastBytes: Int = 0,
+        cache: URL? = nil
     ) {
         self.root = root
         self.output = output
@@ -123,8 +126,16 @@ public struct ImageRequest: Sendable {
         self.extraFiles = extraFiles
         self.extraModules = extraModules
         self.packageFiles = packageFiles
+        self.isOnDisk = isOnDisk
         self.ballastBytes = ballastBytes
         self.cache = cache ?? Self.defaultCache(root: root)
+    }
+
+    /// Where the disk of an image goes whose root lies on one.
+    var disk: URL {
+        let name = output.lastPathComponent
+        let stem = name.hasSuffix(".cpio.gz") ? String(name.dropLast(".cpio.gz".count)) : name
+        return output.deletingLastPathComponent().appendingPathComponent("\(stem).ext4")
     }
 
     static func defaultCache(root: URL) -> URL {
@@ -147,6 +158,8 @@ public enum ImageKind: String, Sendable, CaseIterable {
 public struct BuiltImage: Sendable {
     /// The gzipped cpio archive: QEMU's `-initrd`.
     public let url: URL
+    /// The disk with the root, unless the image itself is the root.
+    public let disk: URL?
     /// QEMU's `-kernel`: Debian's, byte for byte.
     public let kernel: URL
     /// Debian's name of the kernel's version, as `uname -r` says it.
@@ -158,7 +171,7 @@ public struct BuiltImage: Sendable {
     public let unpackedSize: Int
     /// The memory, in bytes and a whole number of MiB, with which a guest unpacks this image and boots.
     public let memoryNeeded: Int
-    /// Every file of the image.
+    /// Every file of the image, or of the disk where there is one.
     public let manifest: ImageManifest
 
     /// Throws where a guest with `memory` bytes could not unpack this image: the message names the memory that can.

@@ -13,6 +13,9 @@ final class QemuMachine {
     private var cleanup: Int?
     private(set) var shell: GuestShell?
 
+    /// Where the memory of QEMU's machine `virt` begins.
+    private static let memoryBase = 1 << 30
+
     /// What the guest prints on its console when it takes commands.
     static let readyLine = "RINGWAY-GUEST-READY"
 
@@ -31,7 +34,8 @@ final class QemuMachine {
     var isRunning: Bool { process.map { $0.exitStatus() == nil } ?? false }
 
     /// What the guest of the last start has printed so far.
-    var console: String { (try? Self.text(of: consoleLog)) ?? "" }
+    var console: String { printed.text }
+    private var printed: GuestConsole { GuestConsole(guest: name, log: consoleLog, qemuLog: qemuLog) }
     var consoleLog: URL { logs.appendingPathComponent("\(name)-\(boots).console.log") }
     private var qemuLog: URL { logs.appendingPathComponent("\(name)-\(boots).qemu.log") }
 
@@ -45,8 +49,13 @@ final class QemuMachine {
                 tried: "start \(name)", happened: "there is no \(program) on this machine",
                 remedy: "install QEMU's Debian package for it, qemu-system-x86 or qemu-system-arm")
         }
-        let arguments = settings.arguments(
-            fixed: try QemuOptions.load(settings.architecture, root: root), sockets: sockets, console: consoleLog)
+        let fixed = try QemuOptions.load(settings.architecture, root: root)
+        if let window = settings.window {
+            try DeviceTree.write(
+                to: window.tree, qemu: executable, arguments: settings.machineArguments(fixed: fixed),
+                window: Self.memoryBase + settings.memory, size: window.size)
+        }
+        let arguments = settings.arguments(fixed: fixed, sockets: sockets, console: consoleLog)
         try Data("\(([program] + arguments).joined(separator: " "))\n".utf8).write(to: qemuLog)
         let child = try ChildProcess(executable, arguments, output: qemuLog)
         process = child
@@ -62,20 +71,7 @@ final class QemuMachine {
 
     /// Waits for `text` on the console.
     func waitForConsole(_ text: String, limit: Duration) throws {
-        let deadline = ContinuousClock.now + limit
-        let file = ConsoleFollower(consoleLog)
-        let changes = try FolderWatch(logs)
-        while !file.contains(text) {
-            if let status = process?.exitStatus() ?? (process == nil ? 0 : nil) {
-                if file.contains(text) { return }
-                throw failure(waitingFor: text, "QEMU ended with status \(status)")
-            }
-            guard ContinuousClock.now < deadline else {
-                throw failure(waitingFor: text, "it had not after \(Progress.fixed(Progress.seconds(limit))) s")
-            }
-            // QEMU may end without a word: look at it from time to time.
-            changes.wait(.milliseconds(200))
-        }
+        try printed.wait(for: text, limit: limit) { process.map { $0.exitStatus() } ?? 0 }
     }
 
     /// Ends QEMU at once, as a power cut would.
@@ -89,32 +85,4 @@ final class QemuMachine {
 
     /// A connection to QEMU's own monitor.
     func monitor() throws -> QemuMonitor { try QemuMonitor(path: sockets.monitor) }
-
-    private func failure(waitingFor text: String, _ happened: String) -> RigError {
-        let words = HostCommand.tail((try? Self.text(of: qemuLog)) ?? "", lines: 4)
-        let printed = HostCommand.tail(console)
-        return RigError(
-            tried: "see \"\(text)\" on the console of \(name)",
-            happened: "\(happened); the console ends:\n\(printed)\nQEMU said:\n\(words)\n",
-            remedy: "read \(consoleLog.path)")
-    }
-
-    private static func text(of url: URL) throws -> String {
-        String(decoding: try Data(contentsOf: url), as: UTF8.self).replacingOccurrences(of: "\r", with: "")
-    }
-}
-
-/// Looks for text in a console's log, reading only what is new.
-private final class ConsoleFollower {
-    private let url: URL
-    private var seen = Data()
-    private var handle: FileHandle?
-
-    init(_ url: URL) { self.url = url }
-
-    func contains(_ text: String) -> Bool {
-        if handle == nil { handle = try? FileHandle(forReadingFrom: url) }
-        if let new = try? handle?.readToEnd() { seen.append(new) }
-        return seen.range(of: Data(text.utf8)) != nil
-    }
 }

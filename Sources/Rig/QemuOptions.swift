@@ -38,21 +38,43 @@ struct MachineSettings {
     var memory: Int
     var kernel: URL
     var initramfs: URL
+    /// The disk with the root; nil where that is the initramfs.
+    var rootDisk: URL?
+    /// The file behind memory that another machine has, too, at the end of this one's, and the device tree which
+    /// describes it; aarch64 only.
+    var window: (file: URL, size: Int, tree: URL)?
     /// The socket of the ivshmem server; nil for a guest that shares nothing.
     var doorbell: String?
     /// With the file of each: a disk's content, or what a sound device has played.
     var devices: [(device: EmulatedDevice, file: URL?)]
 
+    /// The part of it that decides about the device tree.
+    func machineArguments(fixed: QemuOptions) -> [String] {
+        let words = accelerator.arguments(architecture) + fixed.arguments + ["-kernel", kernel.path]
+        guard let window else { return words + ["-m", "\(memory >> 20)M"] }
+        let path = window.file.path.replacingOccurrences(of: ",", with: ",,")
+        return words + [
+            "-m", "\((memory + window.size) >> 20)M", "-object", "memory-backend-ram,id=ram,size=\(memory)",
+            "-object", "memory-backend-file,id=window,share=on,size=\(window.size),mem-path=\(path)",
+            "-numa", "node,memdev=ram", "-numa", "node,memdev=window",
+        ]
+    }
+
     /// QEMU's whole command line.
     func arguments(fixed: QemuOptions, sockets: MachineSockets, console: URL) -> [String] {
-        var words = ["-name", name] + accelerator.arguments + fixed.arguments
-        words += ["-m", "\(memory >> 20)M", "-kernel", kernel.path, "-initrd", initramfs.path]
+        var words = ["-name", name] + machineArguments(fixed: fixed)
+        words += ["-initrd", initramfs.path]
+        if let window { words += ["-dtb", window.tree.path] }
         func socket(_ id: String, _ path: String) -> [String] {
             ["-chardev", "socket,id=\(id),path=\(path),server=on,wait=off"]
         }
         words += socket("console", sockets.console + ",logfile=\(console.path)") + ["-serial", "chardev:console"]
-        words += socket("shell", sockets.shell) + ["-serial", "chardev:shell"]
+        words += socket("shell", sockets.shell) + architecture.secondSerialPort(to: "shell")
         words += socket("monitor", sockets.monitor) + ["-mon", "chardev=monitor,mode=control"]
+        if let path = rootDisk?.path.replacingOccurrences(of: ",", with: ",,") {
+            words += ["-blockdev", "driver=raw,node-name=root,file.driver=file,file.filename=\(path)"]
+            words += ["-device", "virtio-blk-pci,drive=root"]
+        }
         if let doorbell {
             words += ["-chardev", "socket,id=ivshmem,path=\(doorbell)"]
             words += ["-device", "ivshmem-doorbell,vectors=1,chardev=ivshmem"]
@@ -61,7 +83,9 @@ struct MachineSettings {
             words += ["-device", bus.controller]
         }
         // Keys go to the first keyboard of a machine, which would be the one of its board.
-        if devices.contains(where: { $0.device.kind == .keyboard }) { words += ["-machine", "i8042=off"] }
+        if architecture == .x86_64, devices.contains(where: { $0.device.kind == .keyboard }) {
+            words += ["-machine", "i8042=off"]
+        }
         for (device, file) in devices { words += device.arguments(file: file) }
         return words
     }
@@ -77,4 +101,15 @@ struct MachineSockets: Codable, Sendable {
     let monitor: String
 
     var all: [String] { [console, shell, monitor] }
+}
+
+extension GuestArchitecture {
+    /// QEMU's options for a serial port besides the console's.
+    fileprivate func secondSerialPort(to chardev: String) -> [String] {
+        switch self {
+        case .x86_64: ["-serial", "chardev:\(chardev)"]
+        // The machine `virt` has one port for a guest's kernel.
+        case .aarch64: ["-device", "pci-serial,chardev=\(chardev)"]
+        }
+    }
 }

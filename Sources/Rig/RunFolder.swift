@@ -42,6 +42,8 @@ public struct RunFolder: Sendable {
         case .keyboard: nil
         }
     }
+    /// Where the device tree of a guest lies.
+    func tree(_ guest: String) -> URL { logs.appendingPathComponent("\(guest).dtb") }
     /// Where a guest's image lies.
     func image(_ guest: String) -> URL { logs.appendingPathComponent("\(guest).cpio.gz") }
 
@@ -49,7 +51,7 @@ public struct RunFolder: Sendable {
     func removeAllButLogs() {
         try? FileManager.default.removeItem(at: sockets)
         for name in (try? FileManager.default.contentsOfDirectory(atPath: logs.path)) ?? []
-        where [".img", ".wav", ".cpio.gz"].contains(where: name.hasSuffix) {
+        where [".img", ".wav", ".cpio.gz", ".ext4", ".dtb"].contains(where: name.hasSuffix) {
             try? FileManager.default.removeItem(at: logs.appendingPathComponent(name))
         }
     }

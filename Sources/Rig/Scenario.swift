@@ -8,6 +8,8 @@ public struct Scenario: Sendable {
     public let name: String
     /// What the scenario shows, in one line.
     public let title: String
+    /// The only architecture that it runs on; nil where it runs on all.
+    public let architecture: GuestArchitecture?
     let guests: [GuestDeclaration]
     let items: [Item]
 
@@ -20,6 +22,8 @@ struct GuestDeclaration: Sendable, Equatable {
     let name: String
     var role: GuestRole
     var image = ImageKind.stock
+    /// Its root lies on a disk, and only what starts that in memory.
+    var isOnDisk = false
     var setup = GuestSetup()
     var devices: [EmulatedDevice] = []
     /// Bytes of a file in the image that only takes room.
@@ -33,7 +37,14 @@ struct GuestDeclaration: Sendable, Equatable {
 /// What a boot may change.
 struct GuestSetup: Sendable, Equatable {
     /// How the agent reaches the shared memory.
-    enum Section: String, Sendable, CaseIterable { case uio, pci, devmem }
+    enum Section: String, Sendable, CaseIterable {
+        case uio, pci, devmem
+        /// Our UIO driver on the window of a guest on seL4: a node of the device tree with a doorbell, two sections of
+        /// 2 MiB.
+        case window
+        /// Our UIO driver on a node of the device tree, instead of ivshmem.
+        case node
+    }
     /// How it is woken.
     enum Doorbell: String, Sendable, CaseIterable {
         case uio
@@ -48,7 +59,7 @@ struct GuestSetup: Sendable, Equatable {
     var doorbell: Doorbell?
 
     /// How the agent will be woken.
-    var effectiveDoorbell: Doorbell { doorbell ?? (section == .uio ? .uio : .polling) }
+    var effectiveDoorbell: Doorbell { doorbell ?? (section == .uio || section == .window ? .uio : .polling) }
 }
 
 /// A step, a block of either level, or a statement of a step.
@@ -125,8 +136,16 @@ enum HostQuery: String, Sendable, CaseIterable {
     case memoryNeeded = "memory-needed"
     /// `memory-given GUEST`: MiB of the guest's last boot.
     case memoryGiven = "memory-given"
+    /// `sel4-log`: what seL4 and the VMMs have printed, on a machine with seL4.
+    case sel4Log = "sel4-log"
 
-    var parameters: Int { self == .packaged ? 2 : 1 }
+    var parameters: Int {
+        switch self {
+        case .packaged: 2
+        case .sel4Log: 0
+        default: 1
+        }
+    }
 }
 
 enum Comparison: String, Sendable, CaseIterable {

@@ -6,26 +6,37 @@ import Foundation
 public struct RigEnvironment {
     public var root: URL
     public var architecture: GuestArchitecture
+    /// What puts both guests on one machine with seL4; nil gives each guest a QEMU of its own.
+    public var sel4: SeL4Kit?
     public var progress: Progress
 
-    public init(root: URL, architecture: GuestArchitecture = .x86_64, progress: Progress = Progress()) {
+    public init(
+        root: URL, architecture: GuestArchitecture = .x86_64, sel4: SeL4Kit? = nil, progress: Progress = Progress()
+    ) {
         self.root = root
         self.architecture = architecture
+        self.sel4 = sel4
         self.progress = progress
     }
 
     var cache: URL { ImageRequest.defaultCache(root: root) }
+
+    /// What a run of `scenario` is called: with the architecture, unless that is the usual one.
+    func runName(_ scenario: Scenario) -> String {
+        if let sel4 { return "\(scenario.name)-\(sel4.variant == .shared ? "sel4" : "sel4-oneway")" }
+        return architecture == .x86_64 ? scenario.name : "\(scenario.name)-\(architecture.rawValue)"
+    }
 }
 
 /// One guest of a running scenario: its image, its devices' files and its machine.
 final class ScenarioGuest {
     let declaration: GuestDeclaration
     let image: BuiltImage
-    let machine: QemuMachine
+    let machine: any GuestMachine
     /// As the last boot had it.
     var setup: GuestSetup
 
-    init(_ declaration: GuestDeclaration, image: BuiltImage, machine: QemuMachine) {
+    init(_ declaration: GuestDeclaration, image: BuiltImage, machine: any GuestMachine) {
         self.declaration = declaration
         self.image = image
         self.machine = machine
@@ -60,15 +71,24 @@ final class ScenarioGuests {
     /// below, x86's memory type registers make even a cached mapping uncached.
     static let regionSize = 1 << 30
 
+    /// Of the memory that a node describes: the two sections, and nothing else.
+    static let windowSize = 16 << 20
+
     let environment: RigEnvironment
     let folder: RunFolder
     private(set) var all: [ScenarioGuest] = []
     private var server: IvshmemServer?
+    /// The machine of both guests, where seL4 runs it.
+    private(set) var board: SeL4Board?
 
     init(_ scenario: Scenario, environment: RigEnvironment, folder: RunFolder) throws {
         self.environment = environment
         self.folder = folder
         let images = try scenario.guests.map { try image(for: $0, needsAgent: scenario.needsAgent) }
+        if let kit = environment.sel4 {
+            try share(SeL4Board(kit, environment, folder), scenario, images)
+            return
+        }
         let verdict = AcceleratorChoice.choose(
             for: images[0], architecture: environment.architecture, root: environment.root, cache: environment.cache,
             runFolder: folder)
@@ -77,12 +97,35 @@ final class ScenarioGuests {
         self.server = server
         for (declaration, image) in zip(scenario.guests, images) {
             let devices = try declaration.devices.map { (device: $0, file: try makeFile(of: $0)) }
+            let hasNode = declaration.setup.section == .node
+            let window =
+                hasNode ? (file: try makeWindow(), size: Self.windowSize, tree: folder.tree(declaration.name)) : nil
             let settings = MachineSettings(
                 name: declaration.name, architecture: environment.architecture, accelerator: verdict.accelerator,
-                memory: image.memoryNeeded, kernel: image.kernel, initramfs: image.url, doorbell: server.path,
-                devices: devices)
+                memory: image.memoryNeeded, kernel: image.kernel, initramfs: image.url, rootDisk: image.disk,
+                window: window, doorbell: hasNode ? nil : server.path, devices: devices)
             let machine = try QemuMachine(settings, root: environment.root, runFolder: folder)
             all.append(ScenarioGuest(declaration, image: image, machine: machine))
+        }
+    }
+
+    /// Puts the guests on one machine.
+    private func share(_ board: SeL4Board, _ scenario: Scenario, _ images: [BuiltImage]) throws {
+        self.board = board
+        for guest in scenario.guests where guest.isOnDisk {
+            throw RigError(
+                tried: "put \(guest.name) on seL4", happened: "its root is to be on a disk, and it has none",
+                remedy: "leave `on disk` out of the scenario")
+        }
+        for guest in scenario.guests where !guest.devices.allSatisfy({ guest.role == .exporter && $0.bus == .xhci }) {
+            throw RigError(
+                tried: "put the scenario's guests on seL4", happened: "the exporter's only controller is an xhci one",
+                remedy: "put \(guest.name)'s devices on xhci in the exporter, or let it make them (gadget_disk)")
+        }
+        board.devices = try scenario.guests.flatMap(\.devices).map { (device: $0, file: try makeFile(of: $0)) }
+        let guests = zip(scenario.guests, images).map { (role: $0.role, image: $1) }
+        for (guest, declaration) in zip(try board.install(guests), scenario.guests) {
+            all.append(ScenarioGuest(declaration, image: guest.image, machine: guest))
         }
     }
 
@@ -91,9 +134,9 @@ final class ScenarioGuests {
     /// Powers `guests` on together; with `waits`, until each takes commands.
     func boot(_ guests: [ScenarioGuest], forced: Bool, waits: Bool, limit: Duration) throws {
         for guest in guests {
-            let memory = guest.setup.memory ?? guest.image.memoryNeeded
+            let memory = guest.setup.memory ?? guest.machine.fixedMemory ?? guest.image.memoryNeeded
             if !forced { try guest.image.require(memory: memory) }
-            guest.machine.settings.memory = memory
+            guest.machine.memory = memory
             try guest.machine.start()
         }
         guard waits else { return }
@@ -121,8 +164,21 @@ final class ScenarioGuests {
                 root: environment.root, output: folder.image(guest.name),
                 role: guest.role, kind: guest.image, configuration: "", agent: isBuilt ? binaries : nil,
                 architecture: environment.architecture, extraModules: guest.modules,
-                packageFiles: guest.packageFiles, ballastBytes: guest.ballast),
+                packageFiles: guest.packageFiles, isOnDisk: guest.isOnDisk, ballastBytes: guest.ballast),
             progress: environment.progress)
+    }
+
+    /// The file behind the memory that nodes describe, one for all guests.
+    private func makeWindow() throws -> URL {
+        let url = folder.disk("window")
+        guard FileManager.default.createFile(atPath: url.path, contents: nil),
+            truncate(url.path, Self.windowSize) == 0
+        else {
+            throw RigError(
+                tried: "write \(url.path)", happened: String(cString: strerror(errno)),
+                remedy: "check the room on the disk")
+        }
+        return url
     }
 
     /// New random content for each run, so that no run can pass on what an earlier one left.

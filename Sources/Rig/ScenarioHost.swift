@@ -19,7 +19,8 @@ extension ScenarioRunner {
             return Set(labels).sorted().joined(separator: " ")
         case .unpacked: return "\(try guest(arguments[0]).image.unpackedSize >> 10)"
         case .memoryNeeded: return "\(try guest(arguments[0]).image.memoryNeeded >> 20)"
-        case .memoryGiven: return "\(try guest(arguments[0]).machine.settings.memory >> 20)"
+        case .memoryGiven: return "\(try guest(arguments[0]).machine.memory >> 20)"
+        case .sel4Log: return try sel4Log()
         }
     }
 
@@ -28,6 +29,16 @@ extension ScenarioRunner {
             throw RigError(tried: "find \(name)", happened: "there is no such guest", remedy: "correct the scenario")
         }
         return guest
+    }
+
+    /// What seL4 and the VMMs have printed.
+    private func sel4Log() throws -> String {
+        guard let board = guests.board else {
+            throw RigError(
+                tried: "read what seL4 has printed", happened: "these guests have a QEMU each",
+                remedy: "run the scenario with `ringway-rig sel4`")
+        }
+        return board.log
     }
 
     private func disk(_ name: String) throws -> URL {

@@ -24,10 +24,14 @@ struct ScenarioParser {
 
     mutating func parse(name: String) throws(ScenarioError) -> Scenario {
         var title: String?
-        while let line = lines.first, line.head == "title" || line.head == "guest" {
+        var architecture: GuestArchitecture?
+        while let line = lines.first, ["title", "guest", "arch"].contains(line.head) {
             lines.removeFirst()
             if line.head == "guest" {
                 try guest(line)
+            } else if line.head == "arch" {
+                architecture = GuestArchitecture(rawValue: line.rest)
+                guard architecture != nil else { throw error(line, .badValue(line.rest, wanted: "x86_64 or aarch64")) }
             } else {
                 guard title == nil else { throw error(line, .duplicate("title")) }
                 title = line.rest
@@ -37,7 +41,12 @@ struct ScenarioParser {
         let items = try block(of: nil, inStep: false)
         guard !names.guests.isEmpty else { throw error(lastLine, .missing("at least one", in: "guest")) }
         guard items.contains(where: \.hasStep) else { throw error(lastLine, .missing("at least one", in: "step")) }
-        return Scenario(name: name, title: title, guests: names.guests, items: items)
+        let hasNode = names.guests.contains { $0.setup.section == .node }
+        guard !hasNode || architecture == .aarch64 else {
+            throw error(lastLine, .missing("\"arch aarch64\" at the top", in: "section node"))
+        }
+        return Scenario(
+            name: name, title: title, architecture: architecture, guests: names.guests, items: items)
     }
 
     // MARK: Guests
@@ -68,10 +77,12 @@ struct ScenarioParser {
             guard words.count == 2 else { throw error(line, .missing("one value", in: words[0])) }
             try StatementParser.apply(words[0], words[1], to: &guest.setup, at: line, file: file)
         case "image":
-            guard words.count == 2, let kind = ImageKind(rawValue: words[1]) else {
-                throw error(line, .badValue(line.rest, wanted: "stock or bare"))
+            let isOnDisk = words.suffix(2) == ["on", "disk"]
+            guard words.count == (isOnDisk ? 4 : 2), let kind = ImageKind(rawValue: words[1]) else {
+                throw error(line, .badValue(line.rest, wanted: "stock or bare, and \"on disk\" behind it or not"))
             }
             guest.image = kind
+            guest.isOnDisk = isOnDisk
         case "ballast":
             guard words.count == 2, let size = ScenarioValue.size(words[1]) else {
                 throw error(line, .badValue(line.rest, wanted: "a size, such as 64M"))
@@ -145,7 +156,7 @@ struct ScenarioParser {
                     return items
                 }
                 items.append(try step())
-            case "title", "guest": throw error(line, .misplaced(line.head, belongs: "before the first step"))
+            case "title", "guest", "arch": throw error(line, .misplaced(line.head, belongs: "before the first step"))
             case "repeat", "for":
                 if inStep, opening == nil, isAroundSteps { return items }
                 items.append(try loop(inStep: inStep))

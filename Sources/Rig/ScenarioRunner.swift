@@ -20,11 +20,12 @@ public final class ScenarioRunner {
         self.scenario = scenario
         self.environment = environment
         isFull = full
-        folder = try RunFolder.make(name: scenario.name, root: environment.root)
+        folder = try RunFolder.make(name: environment.runName(scenario), root: environment.root)
         let folder = folder
         _ = Cleanup.shared.add { folder.removeAllButLogs() }
         guests = try ScenarioGuests(scenario, environment: environment, folder: folder)
-        report = ScenarioReport(scenario: scenario.name, title: scenario.title, logs: folder.logs)
+        report = ScenarioReport(
+            scenario: environment.runName(scenario), title: scenario.title, logs: folder.logs)
     }
 
     /// Runs all steps.

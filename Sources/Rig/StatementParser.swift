@@ -62,6 +62,7 @@ struct StatementParser {
             }
         case .packaged, .kernel, .packagedKernel, .origins, .unpacked, .memoryNeeded, .memoryGiven:
             _ = try guest(words[1], line)
+        case .sel4Log: break
         }
         var arguments: [Template] = []
         for word in words.dropFirst() { arguments.append(try template(word, line)) }

@@ -23,17 +23,18 @@ public final class MappedSection {
         _ specification: SectionSpecification, writable: Bool, sysfsRoot: String = "/sys", deviceRoot: String = "/dev"
     ) throws(TransportError) -> MappedSection {
         let source: MappingSource
+        let place = specification.place
+        let number = specification.number
         switch specification.backend {
-        case .file(let path): source = try FileBackend.open(path, writable: writable)
-        case .uio(let name, let map):
-            source = try UIOBackend.open(
-                name, map: map, writable: writable, sysfsRoot: sysfsRoot, deviceRoot: deviceRoot)
-        case .pci(let device, let bar, let writeCombining):
+        case .file: source = try FileBackend.open(place, writable: writable)
+        case .uio: source = try UIOBackend.open(place, map: Int(number), sysfsRoot: sysfsRoot, deviceRoot: deviceRoot)
+        case .pci:
             source = try PCIBackend.open(
-                device, bar: bar, writeCombining: writeCombining, writable: writable, sysfsRoot: sysfsRoot)
-        case .physical(let address):
+                place, bar: Int(number), writeCombining: specification.writeCombining, writable: writable,
+                sysfsRoot: sysfsRoot)
+        case .physical:
             source = try PhysicalBackend.open(
-                address: address, offset: specification.offset, size: specification.size ?? 0, writable: writable,
+                address: number, offset: specification.offset, size: specification.size ?? 0, writable: writable,
                 deviceRoot: deviceRoot)
         }
         defer { close(source.descriptor) }
@@ -67,7 +68,9 @@ public final class MappedSection {
         self.mapping = base
         mappedSize = size
         self.size = size
-        memoryType = source.memoryType
+        // Told only once it is mapped: the processor's tables decide.
+        let told = source.cachedIfNamed.isEmpty ? "" : SysfsFile.line(source.cachedIfNamed) ?? ""
+        memoryType = told == UIOBackend.cachedName ? .cached : source.memoryType
         description = specification.text
         self.writable = writable
         watched = source.canShrink
@@ -86,14 +89,29 @@ public final class MappedSection {
 }
 
 /// Something that can be mapped.
-struct MappingSource {
+final class MappingSource {
     let descriptor: Int32
     /// Bytes that can be mapped, from `fileOffset` on.
     let size: Int
-    var fileOffset = 0
+    let fileOffset: Int
     /// The offset is a number of the device's, not a position: parts cannot be mapped.
-    var mapsOnlyWhole = false
+    let mapsOnlyWhole: Bool
     let memoryType: MemoryType
+    /// The file of sysfs that says whether the mapping is cached after all.
+    let cachedIfNamed: String
     /// A file that can be truncated under the mapping.
-    var canShrink = false
+    let canShrink: Bool
+
+    init(
+        descriptor: Int32, size: Int, memoryType: MemoryType, fileOffset: Int = 0, mapsOnlyWhole: Bool = false,
+        cachedIfNamed: String = "", canShrink: Bool = false
+    ) {
+        self.descriptor = descriptor
+        self.size = size
+        self.memoryType = memoryType
+        self.fileOffset = fileOffset
+        self.mapsOnlyWhole = mapsOnlyWhole
+        self.cachedIfNamed = cachedIfNamed
+        self.canShrink = canShrink
+    }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CShim
 
 /// Text put together by interpolation, with every step a call.
 ///
@@ -9,7 +10,7 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
 
     @inline(__always)
     public init(stringLiteral value: StaticString) {
-        self.init(String(text: value.utf8Start, count: value.utf8CodeUnitCount))
+        self.init(String(text: value.utf8Start))
     }
     public init(stringInterpolation interpolation: StringInterpolation) { text = interpolation.text }
     public init(_ text: String) { self.text = text }
@@ -28,14 +29,12 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
         /// The compiler asks for the empty pieces before, behind and between values, too; they cost no call.
         @inline(__always)
         public mutating func appendLiteral(_ literal: StaticString) {
-            if literal.utf8CodeUnitCount > 0 { append(literal.utf8Start, literal.utf8CodeUnitCount) }
+            if literal.utf8CodeUnitCount > 0 { append(literal.utf8Start) }
         }
 
         @inline(never)
         @usableFromInline
-        mutating func append(_ start: UnsafePointer<UInt8>, _ count: Int) {
-            text += String(text: start, count: count)
-        }
+        mutating func append(_ start: UnsafePointer<UInt8>) { text += String(text: start) }
 
         @inline(never)
         public mutating func appendInterpolation(_ value: String) { text += value }
@@ -56,11 +55,11 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
 }
 
 extension String {
-    /// The text of a literal.
+    /// The text of a literal. A zero stands behind it (`StaticString.utf8Start`), so no call has to say its length.
     @inline(never)
     @usableFromInline
-    init(text start: UnsafePointer<UInt8>, count: Int) {
-        self.init(bytes: [UInt8](UnsafeBufferPointer(start: start, count: count))[...])
+    init(text start: UnsafePointer<UInt8>) {
+        self.init(terminated: UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self))
     }
 }
 

@@ -34,20 +34,14 @@ enum PCIBackend {
     /// `0000:00:04.0` as it is, or the first device with this `vendor:device`.
     static func find(_ device: String, sysfsRoot: String) throws(TransportError) -> String {
         let directory = compose("\(sysfsRoot)/bus/pci/devices")
-        let names = SysfsFile.names(directory)
+        let names = SysfsFile.names(directory).inOrder
         if names.contains(device) { return device }
         if let (vendor, model) = device.cut(at: ":"), let vendor = unsigned(vendor, radix: 16),
             let model = unsigned(model, radix: 16)
         {
-            var first: String?
-            for name in names {
-                guard identifier(compose("\(directory)/\(name)/vendor")) == vendor,
-                    identifier(compose("\(directory)/\(name)/device")) == model
-                else { continue }
-                if let other = first, other.precedes(name) { continue }
-                first = name
+            for name in names where identifier(compose("\(directory)/\(name)/vendor")) == vendor {
+                if identifier(compose("\(directory)/\(name)/device")) == model { return name }
             }
-            if let first { return first }
         }
         throw TransportError(
             .noSuch,

@@ -20,6 +20,6 @@ enum PhysicalBackend {
         }
         // Which type the kernel chooses depends on architecture, address and firmware, and it does not tell:
         // the safe assumption is the one that works everywhere.
-        return MappingSource(descriptor: fd, size: end, fileOffset: Int(address), memoryType: .unknown)
+        return MappingSource(descriptor: fd, size: end, memoryType: .unknown, fileOffset: Int(address))
     }
 }

@@ -8,7 +8,7 @@ struct RingwayRig: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ringway-rig",
         abstract: "Boots virtual machines that share memory and have no network, and tries Ringway in them.",
-        subcommands: [List.self, Run.self, Demo.self, Shell.self, Clean.self, Image.self])
+        subcommands: [List.self, Run.self, Demo.self, Shell.self, Clean.self, Image.self, SeL4.self])
 }
 
 /// What every subcommand takes.
@@ -17,6 +17,26 @@ struct RootOption: ParsableArguments {
     var root = "."
 
     var url: URL { URL(fileURLWithPath: root).standardizedFileURL }
+}
+
+/// What every subcommand that builds or boots guests takes.
+struct ArchitectureOption: ParsableArguments {
+    @Option(
+        name: .customLong("arch"),
+        help: "The guests' processor: x86_64 or aarch64; x86_64 unless given, or a scenario says otherwise.")
+    var given: GuestArchitecture?
+
+    var architecture: GuestArchitecture { given ?? .x86_64 }
+
+    /// The architecture to run `scenario` on.
+    func architecture(for scenario: Scenario) throws -> GuestArchitecture {
+        guard let only = scenario.architecture, let given, given != only else {
+            return scenario.architecture ?? architecture
+        }
+        throw RigError(
+            tried: "run \(scenario.name) on \(given.rawValue)", happened: "it is one for \(only.rawValue) only",
+            remedy: "leave --arch away")
+    }
 }
 
 struct List: ParsableCommand {
@@ -37,6 +57,7 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run scenarios; exit 0 only if every check of each holds.")
     @OptionGroup var root: RootOption
+    @OptionGroup var guests: ArchitectureOption
     @Argument(help: "Names of scenarios.")
     var names: [String]
     @Flag(help: "Run the long form of repeated blocks.")
@@ -50,7 +71,9 @@ struct Run: ParsableCommand {
         defer { Cleanup.shared.run() }
         var allHold = true
         for (index, scenario) in scenarios.enumerated() {
-            let session = ScenarioSession(root: root.url, full: full, keep: keep && index == scenarios.count - 1)
+            let session = try ScenarioSession(
+                root: root.url, architecture: guests.architecture(for: scenario), full: full,
+                keep: keep && index == scenarios.count - 1)
             allHold = try session.run(scenario) && allHold
         }
         if !allHold { throw ExitCode.failure }
@@ -61,6 +84,7 @@ struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show a USB disk that crosses two virtual machines with no network.")
     @OptionGroup var root: RootOption
+    @OptionGroup var guests: ArchitectureOption
     @Flag(help: "Leave both virtual machines running.")
     var keep = false
 
@@ -68,9 +92,9 @@ struct Demo: ParsableCommand {
         let scenario = try ScenarioCatalogue.load("usb-disk", root: root.url)
         Cleanup.shared.installSignalHandlers()
         defer { Cleanup.shared.run() }
-        guard try ScenarioSession(root: root.url, full: false, keep: keep).run(scenario) else {
-            throw ExitCode.failure
-        }
+        let session = try ScenarioSession(
+            root: root.url, architecture: guests.architecture(for: scenario), full: false, keep: keep)
+        guard try session.run(scenario) else { throw ExitCode.failure }
     }
 }
 
@@ -110,16 +134,23 @@ struct Clean: ParsableCommand {
 
 struct Image: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Build a guest's initramfs, and say the memory that it needs.")
+        abstract: "Build a guest's initramfs, and say the memory that it needs.",
+        discussion: "See docs/guest-images.md.")
     @OptionGroup var root: RootOption
+    @OptionGroup var guests: ArchitectureOption
     @Option(help: "exporter or importer.")
     var role = GuestRole.exporter
-    @Option(name: [.customLong("arch")], help: "x86_64 or aarch64.")
-    var architecture = GuestArchitecture.x86_64
-    @Option(help: "The file to write; .build-rig/images/ROLE-ARCH.cpio.gz unless given.")
+    @Flag(help: "Leave Debian's usbip and usbipd out: busybox, kernel modules and ringway only.")
+    var bare = false
+    @Flag(help: "Put the root on an ext4 disk; the initramfs only starts it.")
+    var onDisk = false
+    @Option(name: .customLong("module"), help: "A kernel module besides those of the role; may be given again.")
+    var modules: [String] = []
+    @Option(help: "The file to write; .build-rig/images/ROLE-ARCH.cpio.gz unless given. A disk's name ends in .ext4.")
     var output: String?
 
     func run() throws {
+        let architecture = guests.architecture
         let folder = root.url.appendingPathComponent(".build-rig/images")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let name = "\(role.rawValue)-\(architecture.rawValue).cpio.gz"
@@ -128,12 +159,18 @@ struct Image: ParsableCommand {
         let image = try GuestImage.build(
             ImageRequest(
                 root: root.url, output: output.map { URL(fileURLWithPath: $0) } ?? folder.appendingPathComponent(name),
-                role: role, configuration: "", agent: isBuilt ? binaries : nil, architecture: architecture),
+                role: role, kind: bare ? .bare : .stock, configuration: "", agent: isBuilt ? binaries : nil,
+                architecture: architecture, extraModules: modules, isOnDisk: onDisk),
             progress: Progress())
         print("image:    \(image.url.path)")
+        if let disk = image.disk {
+            let size = (try? disk.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
+            print("disk:     \(disk.path), \(size >> 10) KiB: /dev/vda, or name it with root=")
+        }
         print("kernel:   \(image.kernel.path)")
+        if !isBuilt { print("ringway:  not in it; build it with `make guest` first") }
         print("unpacked: \(image.unpackedSize >> 10) KiB, packed: \(image.compressedSize >> 10) KiB")
-        print("memory:   a guest needs \(image.memoryNeeded >> 20) MiB")
+        print("memory:   a guest needs \(image.memoryNeeded >> 20) MiB to unpack it and boot")
     }
 }
 

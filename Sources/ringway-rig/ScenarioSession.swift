@@ -5,12 +5,16 @@ import Rig
 /// One scenario from the command line: progress on standard error, the table on standard output.
 struct ScenarioSession {
     let root: URL
+    let architecture: GuestArchitecture
+    /// Both guests on one machine with seL4; nil: a QEMU each.
+    var sel4: SeL4Kit?
     let full: Bool
     let keep: Bool
 
     /// Runs `scenario`; true where all of it holds.
     func run(_ scenario: Scenario) throws -> Bool {
-        let runner = try ScenarioRunner(scenario, environment: RigEnvironment(root: root), full: full)
+        let environment = RigEnvironment(root: root, architecture: architecture, sel4: sel4)
+        let runner = try ScenarioRunner(scenario, environment: environment, full: full)
         let report = runner.run()
         print("\n\(report.table)\n")
         if keep {

@@ -63,6 +63,38 @@ import Testing
         }
     }
 
+    /// Doorbells with nothing behind them are counted as such, and those with bytes behind them are not.
+    @Test(arguments: Setting.withDoorbells)
+    func doorbellsWithoutBytes(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        try guests.startBoth()
+        func counter(_ name: String, _ status: [String: Any]) -> Int {
+            (status["counters"] as? [String: Int])?[name] ?? -1
+        }
+        let before = try guests.status(.a)
+        for _ in 0..<5 { #expect(eventfd_write(guests.bells[Guests.Side.a.rawValue], 1) == 0) }
+        let heard = counter("doorbells-heard", before) + 5
+        let after = try guests.status(.a) { counter("doorbells-heard", $0) >= heard }
+        #expect(counter("doorbells-heard", after) == heard)
+        #expect(counter("doorbells-spurious", after) == counter("doorbells-spurious", before) + 5)
+        // Bytes back and forth, until one doorbell was heard that had bytes behind it.
+        let (client, service) = try guests.pair(from: .a, port: 7)
+        func useful(_ status: [String: Any]) -> Int {
+            counter("doorbells-heard", status) - counter("doorbells-spurious", status)
+        }
+        let end = try guests.status(.a) { status in
+            if useful(status) > useful(after) { return true }
+            #expect(throws: Never.self) {
+                try client.write([1])
+                #expect(try service.read(1) == [1])
+                try service.write([2])
+                #expect(try client.read(1) == [2])
+            }
+            return false
+        }
+        #expect(useful(end) > useful(after))
+    }
+
     /// What a side has sent arrives in full, whoever stops sending first, and the other goes on.
     @Test(arguments: Setting.all)
     func halfClose(_ setting: Setting) throws {

@@ -62,6 +62,57 @@ import Testing
         #expect(words.contains("driver=raw,node-name=disk-image,file.driver=file,file.filename=/a,,b"))
     }
 
+    /// The machine `virt` has one serial port for a guest's kernel, and no keyboard of its own.
+    @Test func anAarch64MachineHasTheSameParts() throws {
+        let settings = MachineSettings(
+            name: "exporter", architecture: .aarch64, accelerator: .tcg, memory: 128 << 20,
+            kernel: URL(fileURLWithPath: "/k"), initramfs: URL(fileURLWithPath: "/i"), doorbell: "/d",
+            devices: [(EmulatedDevice(name: "keys", kind: .keyboard, bus: .xhci), nil)])
+        let words = settings.arguments(
+            fixed: try QemuOptions.load(.aarch64, root: Self.root),
+            sockets: MachineSockets(console: "/c", shell: "/s", monitor: "/m"), console: URL(fileURLWithPath: "/l"))
+        func value(_ option: String) -> String? { words.firstIndex(of: option).map { words[$0 + 1] } }
+        #expect(words.contains("-nodefaults") && value("-nic") == "none" && words.contains("-no-reboot"))
+        #expect(value("-smp") == "1" && value("-cpu") == "cortex-a72")
+        #expect(words.filter { $0 == "-serial" }.count == 1 && value("-serial") == "chardev:console")
+        #expect(words.contains("pci-serial,chardev=shell"))
+        #expect(words.contains("ivshmem-doorbell,vectors=1,chardev=ivshmem") && !words.contains("i8042=off"))
+        let kernel = try #require(value("-append"))
+        #expect(kernel.contains("console=ttyAMA0") && kernel.contains("rig.command=ttyS0"))
+    }
+
+    /// The window is memory of the machine, behind the guest's own, from a file that others map, too.
+    @Test func aWindowIsAtTheEndOfTheMemory() throws {
+        var settings = MachineSettings(
+            name: "exporter", architecture: .aarch64, accelerator: .tcg, memory: 128 << 20,
+            kernel: URL(fileURLWithPath: "/k"), initramfs: URL(fileURLWithPath: "/i"), doorbell: nil, devices: [])
+        settings.window = (URL(fileURLWithPath: "/w,x"), 16 << 20, URL(fileURLWithPath: "/t"))
+        let words = settings.arguments(
+            fixed: try QemuOptions.load(.aarch64, root: Self.root),
+            sockets: MachineSockets(console: "/c", shell: "/s", monitor: "/m"), console: URL(fileURLWithPath: "/l"))
+        func values(_ option: String) -> [String] {
+            zip(words, words.dropFirst()).filter { $0.0 == option }.map(\.1)
+        }
+        #expect(values("-m") == ["144M"] && values("-dtb") == ["/t"])
+        #expect(values("-numa") == ["node,memdev=ram", "node,memdev=window"], "in this order: it decides on addresses")
+        #expect(
+            values("-object") == [
+                "memory-backend-ram,id=ram,size=\(128 << 20)",
+                "memory-backend-file,id=window,share=on,size=\(16 << 20),mem-path=/w,,x",
+            ])
+        #expect(!words.contains { $0.hasPrefix("ivshmem") })
+    }
+
+    @Test func theWindowsNodesAreTheLastOfTheRoot() {
+        let text = "/dts-v1/;\n\n/ {\n\tchosen {\n\t};\n};\n"
+        let tree = DeviceTree.adding(window: 0x4800_0000, size: 0x100_0000, to: text)
+        #expect(tree.hasPrefix("/dts-v1/;\n\n/ {\n\tchosen {\n\t};\nreserved-memory {"))
+        #expect(tree.hasSuffix("};\n"))
+        let reg = "reg = <0x0 0x48000000 0x0 0x1000000>;"
+        #expect(tree.components(separatedBy: reg).count == 3)
+        #expect(tree.contains("no-map;") && tree.contains("compatible = \"ringway,window\";"))
+    }
+
     @Test func missingOptionsAreReported() {
         #expect(throws: RigError.self) { try QemuOptions.load(.x86_64, root: URL(fileURLWithPath: "/nowhere")) }
     }

@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct MemoryEstimateTests {
     /// Debian's 6.1 kernel for x86_64.
-    private static let kernel = KernelFootprint(reserved: 65_120 * 1024 / 8 * 7)
+    private static let kernel = KernelFootprint(
+        reserved: 520 * 1024 + 65_120 * 1024 / 8 * 7, architecture: .x86_64)
 
     private func estimate(_ sizes: [Int], compressed: Int = 0) -> MemoryEstimate {
         MemoryEstimate(fileSizes: sizes, compressedSize: compressed, kernel: Self.kernel)
@@ -24,6 +25,21 @@ import Testing
         ])
     func theLimitIsWhatGuestsShowed(mebibytes: Int, compressed: Int, shown: Int) {
         let limit = estimate([], compressed: compressed << 10).rootLimit(memory: mebibytes << 20) >> 10
+        #expect(limit <= shown, "the rig would boot what does not unpack")
+        #expect(shown - limit <= 2048, "the rig would refuse what does")
+    }
+
+    /// The same of Debian's 6.1 kernel for arm64, for an image of 4491 KiB.
+    @Test(
+        arguments: [
+            (224, 60_156), (256, 76_508), (320, 107_996), (408, 151_940), (512, 205_084), (768, 333_468),
+            (1024, 462_236), (2048, 976_536), (3072, 1_490_072), (5120, 2_483_988),
+        ])
+    func theLimitIsWhatArm64GuestsShowed(mebibytes: Int, shown: Int) throws {
+        let header = KernelFootprintTests.header([56: 0x644d_5241, 16: 0x0201_0000])
+        let kernel = try #require(KernelFootprint(header: header, architecture: .aarch64))
+        let estimate = MemoryEstimate(fileSizes: [], compressedSize: 4491 << 10, kernel: kernel)
+        let limit = estimate.rootLimit(memory: mebibytes << 20) >> 10
         #expect(limit <= shown, "the rig would boot what does not unpack")
         #expect(shown - limit <= 2048, "the rig would refuse what does")
     }
@@ -51,7 +67,7 @@ import Testing
 
     @Test func anImageIsRefusedWithTheMemoryThatItNeeds() throws {
         let image = BuiltImage(
-            url: URL(fileURLWithPath: "/tmp/fat.img"), kernel: URL(fileURLWithPath: "/boot/vmlinuz"),
+            url: URL(fileURLWithPath: "/tmp/fat.img"), disk: nil, kernel: URL(fileURLWithPath: "/boot/vmlinuz"),
             kernelRelease: "6.1.0-1-amd64",
             kernelPackage: DebianPackage(
                 package: PackageVersion(name: "linux-image-6.1.0-1-amd64", version: "6.1.1-1"),
@@ -67,7 +83,7 @@ import Testing
 }
 
 @Suite struct KernelFootprintTests {
-    private func header(_ words: [Int: UInt32]) -> Data {
+    static func header(_ words: [Int: UInt32]) -> Data {
         var data = Data(count: 0x268)
         for (offset, word) in words {
             for byte in 0..<4 { data[offset + byte] = UInt8(truncatingIfNeeded: word >> (8 * byte)) }
@@ -76,14 +92,14 @@ import Testing
     }
 
     @Test func x86() {
-        let data = header([0x202: 0x5372_6448, 0x260: 64 << 20])
-        #expect(KernelFootprint(header: data, architecture: .x86_64) == KernelFootprint(reserved: 56 << 20))
+        let data = Self.header([0x202: 0x5372_6448, 0x260: 64 << 20])
+        #expect(KernelFootprint(header: data, architecture: .x86_64)?.reserved == (56 << 20) + (520 << 10))
         #expect(KernelFootprint(header: data, architecture: .aarch64) == nil)
     }
 
     @Test func arm64() {
-        let data = header([56: 0x644d_5241, 16: 32 << 20])
-        #expect(KernelFootprint(header: data, architecture: .aarch64) == KernelFootprint(reserved: 48 << 20))
+        let data = Self.header([56: 0x644d_5241, 16: 32 << 20])
+        #expect(KernelFootprint(header: data, architecture: .aarch64)?.reserved == (97 << 20) + (256 << 10))
     }
 
     @Test func whatIsNoKernelHasNone() {

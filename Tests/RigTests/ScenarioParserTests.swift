@@ -68,7 +68,24 @@ import Testing
         let text = "title T\nguest small as importer\n ballast 8M\n modules usbmon\n image bare\nstep S\n boot small"
         let guest = try Scenario.parse(text, name: "t", file: "t").guests[0]
         #expect(guest.role == .importer && guest.ballast == 8 << 20 && guest.modules == ["usbmon"])
-        #expect(guest.image == .bare)
+        #expect(guest.image == .bare && !guest.isOnDisk)
+    }
+
+    @Test func aScenarioMayWantAnArchitecture() throws {
+        func parse(_ head: String) throws -> Scenario {
+            try Scenario.parse("title T\n\(head)\nstep S\n boot exporter", name: "t", file: "t")
+        }
+        #expect(try parse("guest exporter").architecture == nil)
+        #expect(try parse("arch aarch64\nguest exporter\n section node").architecture == .aarch64)
+        #expect(throws: ScenarioError.self) { try parse("arch sparc\nguest exporter") }
+        // Where the memory lies, and the tree, are QEMU's for one machine.
+        #expect(throws: ScenarioError.self) { try parse("guest exporter\n section node") }
+    }
+
+    @Test func aRootMayLieOnADisk() throws {
+        let text = "title T\nguest small as importer\n image bare on disk\nstep S\n boot small"
+        let guest = try Scenario.parse(text, name: "t", file: "t").guests[0]
+        #expect(guest.image == .bare && guest.isOnDisk)
     }
 
     @Test func outcomesBelongToTheCommandAboveThem() throws {
@@ -179,7 +196,8 @@ import Testing
         ("stick disk 64M on ehci\nstep S\n boot exporter", 8, .duplicate("disk")),
         ("stick other 64M on uhci\nstep S\n boot exporter", 8, .badValue("uhci", wanted: "ehci or xhci")),
         ("stick other 1000 on ehci\n", 8, .badValue("1000", wanted: "a size in whole sectors, such as 64M")),
-        ("image large\n", 8, .badValue("large", wanted: "stock or bare")),
+        ("image large\n", 8, .badValue("large", wanted: "stock or bare, and \"on disk\" behind it or not")),
+        ("image stock on\n", 8, .badValue("stock on", wanted: "stock or bare, and \"on disk\" behind it or not")),
         ("uas other 64M on usb3\n", 8, .badValue("usb3", wanted: "ehci or xhci")),
         ("sound box on ehci\n", 8, .badValue("ehci", wanted: "xhci")),
         ("keyboard keys\n", 8, .missing("a name, \"on\" and a bus", in: "keyboard")),

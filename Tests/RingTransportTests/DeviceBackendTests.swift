@@ -59,10 +59,18 @@ import Testing
         #expect(try mappings(of: path).bytes == 0)
     }
 
-    @Test func onlyOurOwnDriverMapsCached() throws {
-        #expect(try makeUIO().open("uio:ringway").memoryType == .cached)
-        #expect(try makeUIO("dataport").open("uio:dataport").memoryType == .uncached)
-        #expect(try makeUIO("dataport").open("uio:dataport").faults == 0)
+    /// What a map is called tells its memory type, and not who made it.
+    @Test(arguments: [
+        (nil, MemoryType.uncached), ("memory", .uncached), ("memory, uncached", .uncached), ("memory, cached", .cached),
+        ("cached", .uncached), ("", .uncached),
+    ])
+    func theDriverSaysWhatItMaps(called: String?, type: MemoryType) throws {
+        for driver in ["ringway", "dataport"] {
+            let pages = try makeUIO(driver)
+            if let called { try pages.text("sys/class/uio/uio1/maps/map1/name", called + "\n") }
+            #expect(try pages.open("uio:\(driver)").memoryType == type)
+            #expect(try pages.open("uio:\(driver)").faults == 0)
+        }
     }
 
     @Test(arguments: ["size=16K", "offset=8K,size=8K", "offset=12K", "offset=1G,size=4K"])
@@ -88,7 +96,7 @@ import Testing
         let node = try pages.failure("uio:ringway,map=0")
         #expect(node.kind == .noSuch)
         #expect(node.message.contains("dev/uio1"))
-        #expect(try Pages().failure("uio:ringway").message.contains("no UIO device"))
+        #expect(try Pages().failure("uio:ringway").message.contains("no uio device"))
     }
 
     private func makePCI() throws -> Pages {

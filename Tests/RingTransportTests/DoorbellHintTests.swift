@@ -19,8 +19,8 @@ import Testing
             toA = eventfd(0, flags)
             toB = eventfd(0, flags)
             guard toA >= 0, toB >= 0 else { throw SystemFailure("eventfd") }
-            a = try Doorbell.open(DoorbellSpecification(parsing: "eventfd:\(toA),\(toB)"))
-            b = try Doorbell.open(DoorbellSpecification(parsing: "eventfd:\(toB),\(toA)"))
+            a = try Doorbell.open(.parse("eventfd:\(toA),\(toB)"))
+            b = try Doorbell.open(.parse("eventfd:\(toB),\(toA)"))
         }
 
         func close() {
@@ -87,7 +87,7 @@ import Testing
         let bad: Int32 = 1 << 30
         for (receive, send) in [(good, bad), (bad, good)] {
             let error = try #require(throws: TransportError.self) {
-                try Doorbell.open(.eventfd(receive: receive, send: send))
+                try Doorbell.open(.parse("eventfd:\(receive),\(send)"))
             }
             #expect(error.kind == .noSuch)
             #expect(error.message.contains("\(bad)"))
@@ -105,7 +105,7 @@ import Testing
         }
         for (receive, send) in [(good, memory), (memory, good)] {
             let error = try #require(throws: TransportError.self) {
-                try Doorbell.open(.eventfd(receive: receive, send: send))
+                try Doorbell.open(.parse("eventfd:\(receive),\(send)"))
             }
             #expect(error.kind == .badContent)
             #expect(error.message.contains("ringway-test"))
@@ -118,12 +118,14 @@ import Testing
     private func makeUIO() throws -> Pages {
         let pages = try Pages()
         try pages.text("sys/class/uio/uio0/name", "ringway\n")
+        try pages.text("sys/class/uio/uio0/maps/map0/name", "ivshmem\n")
+        try pages.text("sys/class/uio/uio0/maps/map1/name", "memory\n")
         try pages.pages("dev/uio0", 2)
         return pages
     }
 
     private func open(_ pages: Pages) throws -> Doorbell {
-        try Doorbell.open(.uio(name: "ringway"), sysfsRoot: pages.path("sys"), deviceRoot: pages.path("dev"))
+        try Doorbell.open(.parse("uio:ringway"), sysfsRoot: pages.path("sys"), deviceRoot: pages.path("dev"))
     }
 
     @Test func theRegistersOfUIO() throws {
@@ -172,6 +174,10 @@ import Testing
         let missing = try #require(throws: TransportError.self) { try open(pages) }
         #expect(missing.kind == .noSuch)
         try pages.text("sys/class/uio/uio0/name", "ringway\n")
+        try pages.text("sys/class/uio/uio0/maps/map0/name", "registers\n")
+        let other = try #require(throws: TransportError.self) { try open(pages) }
+        #expect(other.kind == .badContent && other.message.contains("generic-uio:"), "no store into what is not known")
+        try pages.text("sys/class/uio/uio0/maps/map0/name", "ivshmem\n")
         let node = try #require(throws: TransportError.self) { try open(pages) }
         #expect(node.kind == .noSuch)
         #expect(node.message.contains("doorbell uio:ringway"))

@@ -4,21 +4,22 @@ import Testing
 @testable import RingTransport
 
 @Suite struct SpecificationTests {
-    private func backend(_ text: String) throws -> SectionSpecification.Backend {
+    private func parts(_ text: String) throws -> [String] {
         let specification = try SectionSpecification(parsing: text)
         #expect(specification.text == text)
-        return specification.backend
+        let parts = ["\(specification.backend)", specification.place, "\(specification.number)"]
+        return specification.writeCombining ? parts + ["wc"] : parts
     }
 
     @Test func everyBackend() throws {
-        #expect(try backend("file:/dev/shm/x") == .file(path: "/dev/shm/x"))
-        #expect(try backend("file:a=b:c") == .file(path: "a=b:c"))
-        #expect(try backend("uio:ringway") == .uio(name: "ringway", map: 1))
-        #expect(try backend("uio:dp,map=4") == .uio(name: "dp", map: 4))
-        #expect(
-            try backend("pci:0000:00:04.0") == .pci(device: "0000:00:04.0", bar: 2, writeCombining: false))
-        #expect(try backend("pci:1af4:1110,bar=5,wc") == .pci(device: "1af4:1110", bar: 5, writeCombining: true))
-        #expect(try backend("devmem:0x70000000,size=8M") == .physical(address: 0x7000_0000))
+        #expect(try parts("file:/dev/shm/x") == ["file", "/dev/shm/x", "0"])
+        #expect(try parts("file:a=b:c") == ["file", "a=b:c", "0"])
+        #expect(try parts("uio:ringway") == ["uio", "ringway", "1"])
+        #expect(try parts("uio:dp,map=4") == ["uio", "dp", "4"])
+        #expect(try parts("uio:dp,map=0") == ["uio", "dp", "0"])
+        #expect(try parts("pci:0000:00:04.0") == ["pci", "0000:00:04.0", "2"])
+        #expect(try parts("pci:1af4:1110,bar=5,wc") == ["pci", "1af4:1110", "5", "wc"])
+        #expect(try parts("devmem:0x70000000,size=8M") == ["physical", "0x70000000", "\(0x7000_0000)"])
     }
 
     @Test func offsetAndSize() throws {
@@ -28,7 +29,7 @@ import Testing
         let part = try SectionSpecification(parsing: "uio:ringway,size=0x1000,offset=8M,map=0")
         #expect(part.offset == 8 << 20)
         #expect(part.size == 4096)
-        #expect(part.backend == .uio(name: "ringway", map: 0))
+        #expect(part.number == 0)
     }
 
     /// What is written, and a word that the message must have besides the text itself.
@@ -81,24 +82,37 @@ import Testing
         #expect(one.overlaps(one))
     }
 
-    @Test func doorbells() throws {
-        #expect(try DoorbellSpecification(parsing: "none") == .none)
-        #expect(try DoorbellSpecification(parsing: "uio:ringway") == .uio(name: "ringway"))
-        #expect(try DoorbellSpecification(parsing: "eventfd:3,0") == .eventfd(receive: 3, send: 0))
-        for text in ["none", "uio:ringway", "eventfd:10,11"] {
-            #expect(try DoorbellSpecification(parsing: text).text == text)
-        }
+    @Test(arguments: [
+        ("none", DoorbellSpecification.Kind.none, "", "", UInt64(0), Int32(-1)),
+        ("uio:ringway", .uio, "ringway", "ringway", 0, -1),
+        ("generic-uio:window", .genericUIO, "window", "window", 1, -1),
+        ("generic-uio:window,map=4", .genericUIO, "window", "window", 4, -1),
+        ("connection:conn_a", .connection, "conn_a", "conn_a", 0, -1),
+        ("connection:conn_a,ring=conn_b", .connection, "conn_a", "conn_b", 0, -1),
+        ("gpio-keys:peer,page=0x5000F000", .gpioKeys, "peer", "", 0x5000_F000, -1),
+        ("eventfd:3,0", .eventfd, "", "", 0, 3), ("eventfd:10,11", .eventfd, "", "", 11, 10),
+    ])
+    func doorbells(
+        text: String, kind: DoorbellSpecification.Kind, name: String, ring: String, place: UInt64, receive: Int32
+    ) throws {
+        let found = try DoorbellSpecification.parse(text)
+        #expect(found.text == text && found.kind == kind)
+        #expect(found.name == name && found.ring == ring)
+        #expect(found.place == place && found.receive == receive)
     }
 
     static let badDoorbells = [
-        "", "None", "uio:", "uio", "eventfd:", "eventfd:1", "eventfd:1,", "eventfd:,1", "eventfd:1,2,3", "eventfd:-1,2",
-        "eventfd:1,-2", "eventfd:a,b", "eventfd:1,2147483648", "eventfd:99999999999999999999,1", "irq:4",
-        "eventfd:4,4",
+        "", "None", "uio:", "uio", "uio:r,map=1", "none:", "eventfd:", "eventfd:1", "eventfd:1,", "eventfd:,1",
+        "eventfd:1,2,3", "eventfd:-1,2", "eventfd:1,-2", "eventfd:a,b", "eventfd:1,2147483648",
+        "eventfd:99999999999999999999,1", "irq:4", "eventfd:4,4", "generic-uio:", "generic-uio:w,map=5",
+        "generic-uio:w,map=", "generic-uio:w,ring=x", "connection:", "connection:c,ring=", "connection:c,map=0",
+        "gpio-keys:k", "gpio-keys:,page=0x1000", "gpio-keys:k,page=0x1001", "gpio-keys:k,page=4096",
+        "gpio-keys:k,page=0x", "gpio-keys:k,page=0xfffffffffffff000",
     ]
 
     @Test(arguments: badDoorbells)
     func noDoorbell(text: String) throws {
-        let error = try #require(throws: TransportError.self) { try DoorbellSpecification(parsing: text) }
+        let error = try #require(throws: TransportError.self) { try DoorbellSpecification.parse(text) }
         #expect(error.kind == .badSpecification)
         #expect(error.message.contains("`\(text)`"))
     }

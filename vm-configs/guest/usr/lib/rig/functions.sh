@@ -115,6 +115,21 @@ input_of() {
     wait_for "${2:-30}" _input_of "$1"
 }
 
+# gadget_disk NAME MIB NUMBER [SPEED]: a USB disk without hardware, of new random content, which is kept in
+# /tmp/NAME.img: a gadget on the dummy controller of that number. SPEED is high-speed unless given, or super-speed.
+gadget_disk() {
+    [ -d /sys/kernel/config/usb_gadget ] || mount -t configfs configfs /sys/kernel/config || return
+    dd if=/dev/urandom of="/tmp/$1.img" bs=1M count="$2" 2>/dev/null || return
+    _gadget=/sys/kernel/config/usb_gadget/$1
+    mkdir "$_gadget" && mkdir "$_gadget/strings/0x409" "$_gadget/configs/c.1" \
+        "$_gadget/functions/mass_storage.0" || return
+    echo 0x0525 >"$_gadget/idVendor" && echo 0xa4a5 >"$_gadget/idProduct" || return
+    echo "${4:-high-speed}" >"$_gadget/max_speed" && echo "$1" >"$_gadget/strings/0x409/serialnumber" || return
+    echo "/tmp/$1.img" >"$_gadget/functions/mass_storage.0/lun.0/file" || return
+    ln -s "$_gadget/functions/mass_storage.0" "$_gadget/configs/c.1" || return
+    echo "dummy_udc.$3" >"$_gadget/UDC"
+}
+
 # uptime_now: seconds since the guest's boot, with two decimals.
 uptime_now() {
     cut -d ' ' -f 1 /proc/uptime
@@ -163,4 +178,17 @@ no_channels() {
 # no_ports: whether no port of the importer's virtual controller is in use.
 no_ports() {
     ! grep ' 00[567] ' /sys/devices/platform/vhci_hcd.0/status
+}
+
+# usb_of NODE: the directory of the USB device that a disk's node belongs to.
+usb_of() {
+    _path=$(readlink -f "/sys/class/block/${1##*/}")
+    while [ -n "$_path" ] && [ ! -f "$_path/urbnum" ]; do _path=${_path%/*}; done
+    [ -n "$_path" ] || fail "$1 is on no USB device"
+    echo "$_path"
+}
+
+# counted NAME: by how much a counter of `ringway status` grew from /tmp/before to /tmp/after.
+counted() {
+    awk -v name="$1:" '$1 == name { if (FNR == NR) before = $2; else print $2 - before }' /tmp/before /tmp/after
 }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import Rig
+
+struct SeL4: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sel4",
+        abstract: "Run scenarios in two guests on seL4, under one QEMU; exit 0 only if every check of each holds.",
+        discussion: "MICROKIT_SDK and LIBVMM in the environment name an installed Microkit SDK and libvmm.")
+    @OptionGroup var root: RootOption
+    @Argument(help: "Names of scenarios, of vm-configs/sel4-microkit/scenarios.")
+    var names: [String]
+    @Option(help: "ringway, or ringway-oneway: each guest may write its own section only.")
+    var variant = SeL4Kit.Variant.shared
+    @Option(help: "How often to run each.")
+    var times = 1
+    @Flag(help: "Leave the guests of the last run up.")
+    var keep = false
+
+    func run() throws {
+        var kit: SeL4Kit
+        do {
+            kit = try SeL4Kit()
+        } catch {
+            // What is missing is not a check that failed.
+            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            throw ExitCode(2)
+        }
+        kit.variant = variant
+        let scenarios = try names.map { try ScenarioCatalogue.load($0, root: root.url, sel4: true) }
+        let runs = scenarios.flatMap { Array(repeating: $0, count: times) }
+        Cleanup.shared.installSignalHandlers()
+        defer { Cleanup.shared.run() }
+        var allHold = true
+        for (index, scenario) in runs.enumerated() {
+            let session = ScenarioSession(
+                root: root.url, architecture: .aarch64, sel4: kit, full: false, keep: keep && index == runs.count - 1)
+            allHold = try session.run(scenario) && allHold
+        }
+        if !allHold { throw ExitCode.failure }
+    }
+}
+
+extension SeL4Kit.Variant: ExpressibleByArgument {}

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make sel4-demo`: two Linux guests on seL4. docs/sel4.md
+
+.PHONY: sel4-demo
+sel4-demo: ## two guests on seL4; MICROKIT_SDK= and LIBVMM= name what upstream provides, KEEP=1 leaves them up
+	@MICROKIT_SDK='$(MICROKIT_SDK)' LIBVMM='$(LIBVMM)' mk/sel4.sh $(if $(KEEP),--keep)
