@@ -125,10 +125,15 @@ def use(port, expected, out):
         commands[word(head, 1)] = head
         if word(head, 0) == 2:
             unlinked.append(word(head, 5))
+    # The client says "in" of control requests without data, and the server repeats it. The guard makes it "out".
+    empty = {number for number, head in commands.items() if word(head, 0) == 1 and not word(head, 4) + word(head, 6)}
     replies = {}
+    without_direction = b""
     incoming = {seqnum for seqnum, head in commands.items() if word(head, 0) == 1 and word(head, 3)}
     for head, payload in pdus(received, lambda head: word(head, 6) if word(head, 1) in incoming else 0):
         replies[word(head, 1)] = (head, payload)
+        direction = bytes(4) if word(head, 1) in empty else head[12:16]
+        without_direction += head[:12] + direction + head[16:] + payload
     seen = set()
     for seqnum, head in commands.items():
         if word(head, 0) == 1 and head[40:42] == bytes([0x80, GET_DESCRIPTOR]):
@@ -145,7 +150,7 @@ def use(port, expected, out):
         if word(head, 0) == 2:
             assert word(replies[seqnum][0], 0) == 4, f"the unlink {seqnum} was answered with {replies[seqnum]}"
     with open(out, "w", encoding="ascii") as file:
-        for name, stream in (("commands", sent), ("replies", received)):
+        for name, stream in (("commands", sent), ("replies", without_direction)):
             file.write(f"{name} {stream.hex()}\n")
     print(f"{len(commands)} commands, {len(unlinked)} of them unlinks; "
           f"{len(log['sent'])} bytes sent, {len(log['received'])} received")

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+import USBIP
+
+@testable import GuestAgent
+
+/// The guard in the data path: two real agents, programs in the place of the two kernels. The side under attack has
+/// the guard, the other one has none.
+@Suite(.serialized) struct GuardTests {
+    private static let busID = BusID("1-1")!
+
+    /// A connection on which a device was imported; `b` exports.
+    private func imported(_ guests: Guests, guarded: Guests.Side) throws -> (client: Stream, service: Stream) {
+        for side in Guests.Side.allCases { try guests.start(side, ["--guard=\(side == guarded ? "on" : "off")"]) }
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
+        let (client, service) = try guests.pair(from: .a, port: USBIPProtocol.port)
+        try client.write(Operation.requestImport(Self.busID))
+        #expect(try service.read(40) == Operation.requestImport(Self.busID))
+        try service.write(Operation.replyImport(record("1-1", 1, 2)))
+        _ = try client.read(320)
+        return (client, service)
+    }
+
+    private func expectRefusal(_ guests: Guests, _ side: Guests.Side, _ words: String) throws {
+        #expect(
+            try guests.agent(side).prints("closed by the guard: the peer sent what USB/IP does not allow: \(words)"))
+        let status = try guests.status(side)
+        let counters = try #require(status["counters"] as? [String: Any])
+        #expect(counters["guard-refusals"] as? Int == 1)
+        #expect(status["guard"] as? Bool == true)
+        #expect(try guests.status(side.other)["guard"] as? Bool == false)
+    }
+
+    /// An exporter that answers what nobody asked: the importer's kernel sees the end of its stream and no byte.
+    @Test(arguments: Setting.withDoorbells)
+    func aHostileExporter(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        let (client, service) = try imported(guests, guarded: .a)
+        try service.write(PDUHeader(seqnum: 5, body: .retSubmit(RetSubmit(actualLength: 9))).encode())
+        #expect(client.isClosed(seconds: Guests.patience) && service.isClosed(seconds: Guests.patience))
+        try expectRefusal(guests, .a, "an answer has the number of no request that waits for one; it is 5")
+        // The channel is good for the next.
+        _ = try guests.pair(from: .a, port: 3239)
+    }
+
+    /// An importer that hides a request in the payload for an endpoint that is not there.
+    @Test(arguments: Setting.withDoorbells)
+    func aHostileImporter(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        let (client, service) = try imported(guests, guarded: .b)
+        let hidden = PDUHeader(
+            seqnum: 6, devid: 0x10002, body: .cmdSubmit(CmdSubmit(setup: SetupPacket(request: 9)))
+        ).encode()
+        let request = PDUHeader(
+            seqnum: 5, devid: 0x10002, direction: .out, endpoint: 2,
+            body: .cmdSubmit(CmdSubmit(transferBufferLength: 48)))
+        try client.write(request.encode() + hidden)
+        #expect(service.isClosed(seconds: Guests.patience) && client.isClosed(seconds: Guests.patience))
+        try expectRefusal(guests, .b, "a request is for an endpoint that the device has not")
+    }
+}
