@@ -18,6 +18,17 @@ struct GuardUnlinkTests {
         #expect(session.violation == .answersNothing)
     }
 
+    /// `vhci_hcd` would free a buffer from which it is still sending.
+    @Test("a request whose data is still under way has no answer", arguments: roles)
+    func answeredTooEarly(_ role: GuardRole) {
+        let session = GuardSession.imported(role)
+        let header = PDUHeader(
+            seqnum: 0x7000, devid: GuardSession.devid, direction: .out, endpoint: 2, body: .cmdSubmit(.bytes(64)))
+        session.command(header.encode() + [1, 2, 3])
+        session.answer(0x7000, RetSubmit(actualLength: 64))
+        #expect(session.violation == .answersNothing)
+    }
+
     @Test("answered before the withdrawal arrived: RET_SUBMIT, then RET_UNLINK(0)", arguments: roles)
     func answeredBefore(_ role: GuardRole) {
         let session = GuardSession.imported(role)

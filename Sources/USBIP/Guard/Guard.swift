@@ -34,6 +34,8 @@ public final class Guard {
     var devid: UInt32 = 0
     /// The body under way, of each stream.
     var command = GuardBody()
+    /// Of the last command.
+    var commandSeqnum: UInt32 = 0
     var reply = GuardBody()
     var outstanding: OutstandingTable
     var endpoints = EndpointTable()

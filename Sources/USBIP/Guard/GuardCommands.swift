@@ -31,6 +31,7 @@ extension Guard {
             return verdict
         }
         guard outstanding.insert(entry) else { return refuse(.tooManyOutstanding, UInt32(limits.outstanding)) }
+        commandSeqnum = entry.seqnum
         isUnanswered = true
         if entry.isUnlink { isUnlinkUnanswered = true } else { requests &+= 1 }
         if entry.effect == .setsConfiguration || entry.effect == .setsInterface { settingsUnderWay &+= 1 }

@@ -11,7 +11,11 @@ extension Guard {
         let isUnlink = kind == PDUCommand.retUnlink.rawValue
         guard isUnlink || kind == PDUCommand.retSubmit.rawValue else { return refuse(.wrongKind, kind) }
         let seqnum = bytes.word(1)
-        guard let index = outstanding.find(seqnum), outstanding[index].isUnlink == isUnlink else {
+        // Nor does one answer a request whose data is still under way: the exporter's kernel has not got it whole, and
+        // the importer's is still sending from memory that the answer would free.
+        guard let index = outstanding.find(seqnum), outstanding[index].isUnlink == isUnlink,
+            command.isComplete || seqnum != commandSeqnum
+        else {
             return refuse(.answersNothing, seqnum)
         }
         let entry = outstanding[index]
