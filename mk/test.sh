@@ -32,8 +32,8 @@ run_script() {
     status=$?
     grep -E '^(pass|fail|skip) ' "$log" >"$log.lines"
     while read -r state what; do record "$state" "$what"; done <"$log.lines"
-    if [ $status -eq 77 ] && [ ! -s "$log.lines" ]; then
-        record skip "$name"
+    if [ $status -eq 77 ]; then
+        [ -s "$log.lines" ] || record skip "$name"
     elif [ $status -ne 0 ]; then
         tail -n 60 "$log" >&2
         grep -q '^fail ' "$log.lines" || record fail "$name (exit status $status)"
