@@ -107,13 +107,7 @@ import USBIP
         ["port", "1"], ["port", "--all"], ["doctor", "now"], ["doctor", "--fix"], ["doctor", "--runtime-dir", "x"],
     ])
     func badCommands(_ arguments: [String]) throws {
-        var program = RingwayProgram()
-        program.arguments = arguments
-        let result = try program.run()
-        #expect(result.status == ExitCode.usage.rawValue)
-        #expect(result.output == "")
-        #expect(result.errors.hasPrefix("ringway: \(arguments[0]): "), "\(result.errors)")
-        #expect(result.errors.filter { $0 == "\n" }.count == 1 && result.errors.hasSuffix("\n"))
+        try RingwayProgram.expectUsageError(arguments, "ringway: \(arguments[0]): ")
     }
 
     /// Without an agent every command that needs one says so, with 69.

@@ -23,13 +23,7 @@ import Testing
         ["run", "--quiet", "yes", "--", "true"],
     ])
     func usage(_ arguments: [String]) throws {
-        var program = RingwayProgram()
-        program.arguments = arguments
-        let result = try program.run()
-        #expect(result.status == ExitCode.usage.rawValue)
-        #expect(result.output == "")
-        #expect(result.errors.hasPrefix("ringway: "), "\(result.errors)")
-        #expect(result.errors.filter { $0 == "\n" }.count == 1 && result.errors.hasSuffix("\n"))
+        try RingwayProgram.expectUsageError(arguments, "ringway: ")
     }
 
     @Test func withoutACommandHelpIsAnError() throws {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import TestSupport
+import Testing
+
+@testable import GuestAgent
 
 /// The program `ringway` as it was built beside the tests, run to its end.
 struct RingwayProgram {
@@ -38,6 +41,17 @@ struct RingwayProgram {
             status: process.terminationStatus + (signalled ? 128 : 0),
             output: try String(contentsOfFile: folder.path + "/output", encoding: .utf8),
             errors: try String(contentsOfFile: folder.path + "/errors", encoding: .utf8))
+    }
+
+    /// It refuses the arguments with 64, in one line that begins so, and prints no result.
+    static func expectUsageError(_ arguments: [String], _ start: String) throws {
+        var program = RingwayProgram()
+        program.arguments = arguments
+        let result = try program.run()
+        #expect(result.status == ExitCode.usage.rawValue)
+        #expect(result.output == "")
+        #expect(result.errors.hasPrefix(start), "\(result.errors)")
+        #expect(result.errors.filter { $0 == "\n" }.count == 1 && result.errors.hasSuffix("\n"))
     }
 }
 

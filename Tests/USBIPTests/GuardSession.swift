@@ -24,8 +24,10 @@ final class GuardSession {
     }
 
     /// With an import behind it, and maybe a device whose configuration was read and set.
-    static func imported(_ role: GuardRole, configured: [UInt8]? = TestDevice.configuration) -> GuardSession {
-        let session = GuardSession(role)
+    static func imported(
+        _ role: GuardRole, limits: GuardLimits = GuardLimits(), configured: [UInt8]? = TestDevice.configuration
+    ) -> GuardSession {
+        let session = GuardSession(role, limits: limits)
         session.command(Sample.requestImport)
         session.reply(Sample.replyImport)
         if let configured { session.configure(configured) }

@@ -121,10 +121,7 @@ struct GuardUnlinkTests {
     func room(_ role: GuardRole) {
         var limits = GuardLimits()
         limits.outstanding = 8
-        let session = GuardSession(role, limits: limits)
-        session.command(Sample.requestImport)
-        session.reply(Sample.replyImport)
-        session.configure(TestDevice.configuration)
+        let session = GuardSession.imported(role, limits: limits)
         for _ in 0..<100 { session.unlinked(session.unlink(session.submit(1, .in, .bytes(64))), 0) }
         #expect(session.violation == nil)
         for _ in 0..<8 { session.submit(1, .in, .bytes(64)) }

@@ -139,10 +139,7 @@ import Testing
         }
         var limits = GuardLimits()
         limits.transferBytes = 100
-        let session = GuardSession(role, limits: limits)
-        session.command(Sample.requestImport)
-        session.reply(Sample.replyImport)
-        session.configure(TestDevice.configuration)
+        let session = GuardSession.imported(role, limits: limits)
         session.submit(1, .in, .bytes(100))
         #expect(session.violation == nil)
         session.submit(1, .in, .bytes(101))

@@ -23,8 +23,15 @@ struct PDUDecoderTests {
     static func decode(
         _ stream: [UInt8], by size: Int, _ decoder: inout PDUDecoder, bodies pdus: [PDUSample.PDU]
     ) throws -> [Found] {
-        var found: [Found] = []
         var bodies = pdus.map(\.length)[...]
+        return try decode(stream, by: size, &decoder) { _ in bodies.popFirst() }
+    }
+
+    /// - Parameter body: how long a header's body is; nil when the decoder is not told.
+    static func decode(
+        _ stream: [UInt8], by size: Int, _ decoder: inout PDUDecoder, body: (PDUHeader) throws -> PDUBodyLength?
+    ) throws -> [Found] {
+        var found: [Found] = []
         for start in Swift.stride(from: 0, to: stream.count, by: size) {
             let piece = Array(stream[start..<min(start + size, stream.count)])
             let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: piece.count, alignment: 1)
@@ -35,7 +42,7 @@ struct PDUDecoderTests {
                 switch event {
                 case .header(let header):
                     found.append(.header(header))
-                    if let length = bodies.popFirst() { try decoder.expect(length) }
+                    if let length = try body(header) { try decoder.expect(length) }
                 case .payload(let range):
                     if case .payload(let before) = found.last {
                         found[found.count - 1] = .payload(before + piece[range])

@@ -10,29 +10,7 @@ enum TrafficDecoding {
         iso: Bool = false
     ) throws -> [PDUDecoderTests.Found] {
         var decoder = PDUDecoder(stream)
-        var found: [PDUDecoderTests.Found] = []
-        for start in Swift.stride(from: 0, to: recorded.count, by: size) {
-            let piece = Array(recorded[start..<min(start + size, recorded.count)])
-            try piece.withUnsafeBytes { (raw: UnsafeRawBufferPointer) throws in
-                var position = 0
-                while let event = try decoder.next(raw, from: &position) {
-                    switch event {
-                    case .header(let header):
-                        found.append(.header(header))
-                        try decoder.expect(try length(of: header, commands, iso))
-                    case .payload(let range):
-                        if case .payload(let before) = found.last {
-                            found[found.count - 1] = .payload(before + piece[range])
-                        } else {
-                            found.append(.payload(Array(piece[range])))
-                        }
-                    case .isoDescriptor(let descriptor): found.append(.descriptor(descriptor))
-                    case .end: found.append(.end)
-                    }
-                }
-                #expect(position == raw.count)
-            }
-        }
+        let found = try PDUDecoderTests.decode(recorded, by: size, &decoder) { try length(of: $0, commands, iso) }
         try decoder.finish()
         return found
     }
