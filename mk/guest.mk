@@ -11,8 +11,9 @@ guest: $(GUEST_TARGETS) ## the guests' programs (static musl, Embedded Swift), x
 $(GUEST_TARGETS): guest-%:
 	+@$(MAKE) --no-print-directory -f mk/guest-arch.mk ARCH=$*
 
-# What the preload library's tests run; not part of what a guest gets.
+# What the preload library's tests run; not part of what a guest gets. After the guest's: two runs of
+# mk/guest-arch.mk for one architecture would write the same objects and the same package lists.
 .PHONY: probes $(GUEST_ARCHES:%=probes-%)
 probes: $(GUEST_ARCHES:%=probes-%)
-$(GUEST_ARCHES:%=probes-%): probes-%:
+$(GUEST_ARCHES:%=probes-%): probes-%: guest-%
 	+@$(MAKE) --no-print-directory -f mk/guest-arch.mk ARCH=$* probes
