@@ -41,7 +41,8 @@ SHIM_CFLAGS := $(filter-out -fstack-protector-strong,$(CFLAGS))
 comma := ,
 LTO := -lto=llvm-full
 LTO_LINK := -Wl,--lto-O2 $(addprefix -Wl$(comma)-mllvm$(comma), \
-    -enable-machine-outliner=always -disable-constant-hoisting -inline-threshold=-1000 -disable-lsr)
+    -enable-machine-outliner=always -disable-constant-hoisting -inline-threshold=-1000 -disable-lsr \
+    -min-jump-table-entries=8 -tail-merge-size=2)
 # Passes of the compiler that make these programs larger: a copy of a function for each closure that it is called with,
 # and retains and releases written out at each use.
 SMALLER := -Xllvm -inline-threshold=-1000 \

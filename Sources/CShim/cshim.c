@@ -13,6 +13,8 @@ socklen_t cs_unix_address(struct sockaddr_un *address, const char *path) {
 
 int cs_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
+int cs_open_path(const char *path) { return open(path, O_PATH | O_CLOEXEC); }
+
 int cs_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
 
 int cs_seal_size(int fd) { return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }
@@ -21,8 +23,11 @@ int cs_wipe_on_fork(void *address, size_t length) { return madvise(address, leng
 
 void cs_strerror(int error, char *buffer, size_t size) {
   // Not snprintf: printf's machinery would be the largest part of libc in the guest's binary.
-  strncpy(buffer, strerror(error), size - 1);
-  buffer[size - 1] = 0;
+  const char *text = strerror(error);
+  size_t length = strlen(text);
+  if (length >= size) length = size - 1;
+  memcpy(buffer, text, length);
+  buffer[length] = 0;
 }
 
 int cs_peer_credentials(int fd, int *pid, unsigned *uid, unsigned *gid) {
@@ -33,6 +38,20 @@ int cs_peer_credentials(int fd, int *pid, unsigned *uid, unsigned *gid) {
   *uid = credentials.uid;
   *gid = credentials.gid;
   return 0;
+}
+
+bool cs_peer_may_ask(int fd, unsigned group) {
+  int pid;
+  unsigned uid, gid;
+  if (cs_peer_credentials(fd, &pid, &uid, &gid) != 0) return false;
+  if (uid == 0 || uid == geteuid() || gid == group) return true;
+  gid_t groups[64];
+  socklen_t length = sizeof groups;
+  // More groups than fit are ERANGE, and no admission.
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) != 0) return false;
+  for (size_t i = 0; i < length / sizeof groups[0]; i++)
+    if (groups[i] == group) return true;
+  return false;
 }
 
 int cs_send_descriptor(int socket, int fd) {

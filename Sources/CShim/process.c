@@ -74,6 +74,28 @@ uint64_t cs_effective_capabilities(void) {
   return (uint64_t)data[1].effective << 32 | data[0].effective;
 }
 
+static bool is_replaced(const char *variable, char *const *own) {
+  size_t name = 0;
+  while (variable[name] && variable[name] != '=') name++;
+  for (; *own; own++)
+    if (strncmp(variable, *own, name) == 0 && (*own)[name] == '=') return true;
+  return false;
+}
+
+void cs_execute(const char *path, char *const *arguments, char *const *own) {
+  size_t count = 1;
+  for (char **variable = environ; *variable; variable++) count++;
+  for (char *const *variable = own; *variable; variable++) count++;
+  char **all = malloc(count * sizeof *all), **next = all;
+  if (!all) return;
+  for (char **variable = environ; *variable; variable++)
+    if (!is_replaced(*variable, own)) *next++ = *variable;
+  for (; *own; own++) *next++ = *own;
+  *next = NULL;
+  execve(path, arguments, all);
+  free(all);
+}
+
 int cs_epoll_wait(int epoll, struct epoll_event *events, int capacity, int timeout_ms) {
   int n;
   do n = epoll_wait(epoll, events, capacity, timeout_ms);

@@ -37,6 +37,13 @@ final class AgentResources {
     }
 
     static func open(_ configuration: CheckedConfiguration) throws(Diagnostic) -> AgentResources {
+        let policy = try Policy.load(configuration.configuration.policy)
+        if let policy, !configuration.configuration.isGuarded {
+            throw Diagnostic(
+                .badConfiguration,
+                "configuration: guard = off, but it is the guard that holds devices to the policy \(policy.path); "
+                    + "remove one of them")
+        }
         let own: MappedSection
         let peer: MappedSection
         let doorbell: Doorbell
@@ -64,8 +71,9 @@ final class AgentResources {
             heartbeatMisses: configuration.heartbeatMisses,
             connectMilliseconds: configuration.connectTimeoutMilliseconds,
             unlinkMilliseconds: configuration.unlinkTimeoutMilliseconds,
-            isGuarded: configuration.configuration.isGuarded,
+            isGuarded: configuration.configuration.isGuarded, policy: policy,
             spinMicroseconds: configuration.spinMicroseconds ?? automaticSpin(),
+            group: UInt32(truncatingIfNeeded: configuration.configuration.group),
             sections: [(own, side), (peer, side.peer)].map {
                 SectionFacts(
                     side: $0.1, place: $0.0.description, memoryType: $0.0.memoryType.name, bytes: $0.0.size)
@@ -75,11 +83,11 @@ final class AgentResources {
                 "memory type \(own.memoryType.name)/\(peer.memoryType.name): bytes are copied in aligned words, "
                     + "which is slower")
         }
-        let listener = try listen(configuration.runtimeDirectory)
+        let listener = try listen(configuration.runtimeDirectory, settings.group)
         let devices = try DeviceManager.open(
             DeviceSettings(
                 runtimeDirectory: configuration.runtimeDirectory, exports: configuration.configuration.exports,
-                attachments: configuration.configuration.attachments))
+                attachments: configuration.configuration.attachments, policy: policy))
         return AgentResources(
             settings: settings, own: own, peer: peer, doorbell: doorbell, listener: listener, devices: devices)
     }
@@ -89,7 +97,7 @@ final class AgentResources {
         cs_processors() > 1 ? 20 : 0
     }
 
-    static func listen(_ directory: String) throws(Diagnostic) -> Int32 {
+    static func listen(_ directory: String, _ group: UInt32) throws(Diagnostic) -> Int32 {
         for path in [directory, directory + "/port"] {
             guard path.withCString({ mkdir($0, 0o755) }) == 0 || cs_errno() == EEXIST else {
                 throw Diagnostic.system("creating the directory \(path)", cs_errno(), "choose another `runtime-dir`")
@@ -97,7 +105,12 @@ final class AgentResources {
         }
         let path = directory + "/agent.sock"
         let listener = LocalSocket.listen(path)
-        if listener >= 0 { return listener }
+        if listener >= 0 {
+            if group == 0 || path.withCString({ chown($0, uid_t.max, group) | chmod($0, 0o660) }) == 0 {
+                return listener
+            }
+            throw Diagnostic.system("giving \(path) to group \(group)", cs_errno(), "check `group`, and run as root")
+        }
         if cs_errno() == EADDRINUSE {
             throw Diagnostic(
                 .unavailable,
@@ -132,7 +145,7 @@ private func split(_ resources: AgentResources) throws(Diagnostic) -> ExitCode {
     }
     close(childEnd)
     close(resources.listener)
-    var worker = SysfsWorker(dataPath: child, socket: parentEnd, signals: signals, devices: resources.devices)
+    let worker = SysfsWorker(dataPath: child, socket: parentEnd, signals: signals, devices: resources.devices)
     let status = worker.run()
     if cs_wifexited(status) { return ExitCode(rawValue: cs_wexitstatus(status)) ?? .ioError }
     Log.error("the data path was ended by signal \(cs_wtermsig(status)); start the agent again")
@@ -145,6 +158,10 @@ private func runDataPath(_ resources: AgentResources, worker: Int32) -> ExitCode
         let dataPath = try makeDataPath(resources, worker: worker)
         if cs_drop_capabilities() != 0 {
             throw Diagnostic.system("giving up capabilities", cs_errno(), "check the kernel's configuration")
+        }
+        dataPath.isConfined = cs_confine() == 0
+        if !dataPath.isConfined {
+            Log.error("filtering the data path's system calls: \(systemMessage(cs_errno())); it makes do without")
         }
         let settings = resources.settings
         Log.info(

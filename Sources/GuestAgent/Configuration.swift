@@ -21,7 +21,11 @@ final class Configuration {
     var connectTimeoutMilliseconds = 10_000
     var unlinkTimeoutMilliseconds = 10_000
     var isGuarded = true
+    /// nil: the default file, which need not be there.
+    var policy: String?
     var runtimeDirectory = "/run/ringway"
+    /// Number of the group that may use agent.sock; 0 is root's.
+    var group = 0
     /// Devices that are exported, and that are attached, whenever they are there.
     var exports: [DeviceRule] = []
     var attachments: [DeviceRule] = []
@@ -65,8 +69,10 @@ final class Configuration {
         (default 10000)
         guard; on|off; let pass on USB/IP's port only what the protocol allows; off also ends the watch on unlinks \
         (default on)
+        policy; PATH; which devices may cross (default /etc/ringway/policy, if it is there)
         export; RULE …; devices to export whenever they are plugged in: bus ids, VVVV:PPPP, VVVV:PPPP:SERIAL
         attach; RULE …; devices to attach whenever the peer offers them: the peer's bus ids, VVVV:PPPP
+        group; GID; number of the group whose programs may connect, and ask for the status (default root's)
         runtime-dir; PATH; directory of agent.sock and port/ (default /run/ringway)
         """.parts(between: "\n").map { Key($0) }
 }

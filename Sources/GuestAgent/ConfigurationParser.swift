@@ -50,8 +50,10 @@ enum ConfigurationParser {
         case "connect-timeout-ms": configuration.connectTimeoutMilliseconds = try value.number(100...600_000)
         case "unlink-timeout-ms": configuration.unlinkTimeoutMilliseconds = try value.number(100...600_000)
         case "guard": configuration.isGuarded = try value.isOn()
+        case "policy": configuration.policy = try value.path()
         case "export": configuration.exports = try value.rules()
         case "attach": configuration.attachments = try value.rules(ofPeer: true)
+        case "group": configuration.group = try value.number(0...4_294_967_294)
         case "runtime-dir": configuration.runtimeDirectory = try value.runtimeDirectory()
         default: throw Diagnostic(code, "\(place): there is no key `\(key)`; `ringway help agent` lists the keys")
         }
@@ -103,6 +105,11 @@ private struct Value {
             throw bad("a power of two from 4K to 1G")
         }
         return size
+    }
+
+    func path() throws(Diagnostic) -> String {
+        guard text.rest(after: "/") != nil else { throw bad("an absolute path") }
+        return text
     }
 
     /// - Parameter ofPeer: rules for the other side's devices, whose serial numbers do not cross the wire.

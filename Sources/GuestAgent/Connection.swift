@@ -46,10 +46,10 @@ final class Connection {
     var unansweredTicks = 0
     var unlinkTicks = 0
 
-    init(channel: Channel, socket: Int32, _ role: GuardRole? = nil) {
+    init(channel: Channel, socket: Int32, _ rules: Guard? = nil) {
         self.channel = channel
         self.socket = socket
-        rules = role.map { Guard($0) }
+        self.rules = rules
         inward = rules.map { GuardedStream($0, .inward) }
         outward = rules.map { GuardedStream($0, .outward) }
     }

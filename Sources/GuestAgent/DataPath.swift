@@ -17,8 +17,12 @@ struct DataPathSettings {
     let unlinkMilliseconds: Int
     /// Whether the guard looks at what crosses on USB/IP's port.
     let isGuarded: Bool
+    /// nil: every device may cross.
+    let policy: Policy?
     /// How long to poll after traffic before sleeping; 0 for not at all.
     let spinMicroseconds: Int
+    /// The group that may use the control socket.
+    let group: UInt32
     /// For `status`: where the sections are, and of what kind.
     let sections: [SectionFacts]
 }
@@ -73,6 +77,8 @@ final class DataPath {
     var exit = ExitCode.success
     /// When traffic was last seen, in microseconds.
     var lastTraffic: UInt64 = 0
+    /// Every system call is refused that the data path does not need.
+    var isConfined = false
     /// The listener is not watched until the next heartbeat.
     var isDeaf = false
     /// Number of the next question to the sysfs worker.
@@ -101,7 +107,7 @@ final class DataPath {
         self.identity = identity
         self.memoryFaults = memoryFaults
         connections = [Connection?](repeating: nil, count: channels.count)
-        bounce = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 64)
+        bounce = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
     }
 
     deinit { bounce.deallocate() }

@@ -59,12 +59,25 @@ extension DataPath {
         }
         channel.accept()
         counters.accepted &+= 1
-        connections[channel.number] = Connection(channel: channel, socket: socket, role(port, .exporter))
+        connections[channel.number] = Connection(channel: channel, socket: socket, rules(port, .exporter, socket))
     }
 
-    /// What the guard is to take this side for on a connection to a port.
-    func role(_ port: UInt16, _ role: GuardRole) -> GuardRole? {
-        settings.isGuarded && port == USBIPProtocol.port ? role : nil
+    /// The guard of a connection to a port; nil when its bytes are no USB/IP, or nobody is to look at them.
+    func rules(_ port: UInt16, _ role: GuardRole, _ socket: Int32) -> Guard? {
+        guard settings.isGuarded, port == USBIPProtocol.port else { return nil }
+        var limits = GuardLimits()
+        if let policy = settings.policy {
+            var process: Int32 = 0
+            var user: UInt32 = 0
+            var group: UInt32 = 0
+            // Our own exporter has read the device's serial number, and has asked the policy about it.
+            let isChecked =
+                role == .exporter && cs_peer_credentials(socket, &process, &user, &group) == 0 && process == getppid()
+            limits.interfaces = { record in
+                policy.rules(exports: role == .exporter, record, serial: nil, isChecked: isChecked)
+            }
+        }
+        return Guard(role, limits: limits)
     }
 
     /// Moves bytes both ways.
@@ -110,8 +123,7 @@ extension DataPath {
             let sentence = connections[number]?.rules?.sentence ?? ""
             Log.error(
                 "channel \(number) closed by the guard: \(direction == .inward ? "the peer" : "this guest's kernel") "
-                    + "sent what USB/IP does not allow: \(sentence); if the other guest is to be trusted all the same, "
-                    + "`guard = off` lets everything pass")
+                    + "sent what USB/IP or the policy does not allow: \(sentence)")
         case .ring(let error):
             counters.peerFaults &+= 1
             let fault = ChannelFault.ring(error)

@@ -35,7 +35,9 @@ extension DataPath {
             return
         }
         let slot = clients.firstIndex { $0 == nil } ?? clients.count
-        guard slot < Self.maximumClients, events.addInput(socket, .client, index: slot) else {
+        guard slot < Self.maximumClients, cs_peer_may_ask(socket, settings.group),
+            events.addInput(socket, .client, index: slot)
+        else {
             close(socket)
             return
         }
@@ -98,7 +100,8 @@ extension DataPath {
         guard let number = channels.firstIndex(where: { connections[$0.number] == nil && $0.isFree() }) else {
             return reply(slot, EADDRNOTAVAIL)
         }
-        let connection = Connection(channel: channels[number], socket: client.socket, role(port, .importer))
+        let connection = Connection(
+            channel: channels[number], socket: client.socket, rules(port, .importer, client.socket))
         connection.client = slot
         connections[number] = connection
         channels[number].open(port: port)

@@ -41,6 +41,7 @@ func dispatch(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
     case "port": return try PortCommand.parse(rest).execute()
     case "doctor": return try DoctorCommand.parse(rest).execute()
     case "status": return try StatusCommand.parse(rest).execute()
+    case "policy": return try PolicyCommand.execute(rest)
     case "config": return try configCheck(rest)
     case "version", "--version": return try version(rest)
     case "help", "--help", "-h": return try help(rest)
@@ -92,8 +93,10 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         connect-timeout-ms = \(configuration.connectTimeoutMilliseconds)
         unlink-timeout-ms = \(configuration.unlinkTimeoutMilliseconds)
         guard = \(configuration.isGuarded ? "on" : "off")
+        policy = \(configuration.policy ?? Policy.defaultPath + ", if it is there")
         export = \(configuration.exports.map { $0.text }.joined(by: " "))
         attach = \(configuration.attachments.map { $0.text }.joined(by: " "))
+        group = \(configuration.group)
         runtime-dir = \(configuration.runtimeDirectory)
         # each section needs \(checked.geometry.sectionSize) bytes
 

@@ -6,17 +6,14 @@ import RingTransport
 enum Executable {
     /// The directory of this program's own file.
     static func ownDirectory() -> String {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let count = buffer.withUnsafeMutableBufferPointer { readlink("/proc/self/exe", $0.baseAddress!, $0.count - 1) }
-        guard count > 0 else { return "/usr/bin" }
-        let path = buffer.withUnsafeBufferPointer { String(terminated: $0.baseAddress!) }
+        guard let path = linkTarget("/proc/self/exe") else { return "/usr/bin" }
         return path.cut(atLast: "/")?.before ?? "."
     }
 
     /// - Returns: why the dynamic loader would not load `library` before this program; nil when it would, or
     ///   when the file's kind is not known (then execve decides).
     static func cannotBePreloaded(_ path: String, library: String, depth: Int = 0) -> String? {
-        guard let start = FileSystem.beginning(path, bytes: 4096) else { return nil }
+        guard let start = SysfsFile.bytes(path, limit: 4096) else { return nil }
         // The kernel ignores a script's own set-id bits.
         if start.count > 2, start[0] == 0x23, start[1] == 0x21 {
             let interpreter = scriptInterpreter(start)
@@ -26,7 +23,7 @@ enum Executable {
         }
         if FileSystem.changesPrivileges(path) { return "it changes user, group or capabilities (set-id, setcap)" }
         if isStatic(start) { return "it is statically linked" }
-        if let libraryStart = FileSystem.beginning(library, bytes: 64), isOtherMachine(start, libraryStart) {
+        if let libraryStart = SysfsFile.bytes(library, limit: 64), isOtherMachine(start, libraryStart) {
             return "it is built for another processor, or word size, than the preload library"
         }
         return nil

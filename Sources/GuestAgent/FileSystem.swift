@@ -15,8 +15,9 @@ enum FileSystem {
 
     /// A small file's text.
     @inline(never)
-    static func text(_ path: String) -> Result<String, FileFailure> {
-        let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
+    static func text(_ path: __owned String) -> Result<String, FileFailure> {
+        // A pipe in its place must not make anybody wait.
+        let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0) }
         guard fd >= 0 else { return .failure(FileFailure(error: cs_errno())) }
         defer { close(fd) }
         var all: [UInt8] = []
@@ -31,26 +32,15 @@ enum FileSystem {
     }
 
     @inline(never)
-    static func read(_ path: String) -> String? {
+    static func read(_ path: __owned String) -> String? {
         guard case .success(let text) = text(path) else { return nil }
         return text
-    }
-
-    /// At most the first `bytes` of a file.
-    @inline(never)
-    static func beginning(_ path: String, bytes: Int) -> [UInt8]? {
-        let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
-        guard fd >= 0 else { return nil }
-        defer { close(fd) }
-        var all = [UInt8](repeating: 0, count: bytes)
-        let count = all.withUnsafeMutableBufferPointer { CShim.read(fd, $0.baseAddress, $0.count) }
-        return count < 0 ? nil : Array(all[0..<count])
     }
 
     /// Puts a small file in the place of another at once: whoever reads it sees the old text or the new.
     /// - Returns: false with errno.
     @inline(never)
-    static func replace(_ path: String, _ text: String) -> Bool {
+    static func replace(_ path: __owned String, _ text: String) -> Bool {
         let new = path + ".new"
         let fd = new.withCString { cs_open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
         guard fd >= 0 else { return false }
@@ -60,12 +50,12 @@ enum FileSystem {
     }
 
     @inline(never)
-    static func exists(_ path: String) -> Bool { path.withCString { access($0, F_OK) } == 0 }
+    static func exists(_ path: __owned String) -> Bool { path.withCString { access($0, F_OK) } == 0 }
     @inline(never)
-    static func isReadable(_ path: String) -> Bool { path.withCString { access($0, R_OK) } == 0 }
+    static func isReadable(_ path: __owned String) -> Bool { path.withCString { access($0, R_OK) } == 0 }
 
     @inline(never)
-    static func isExecutable(_ path: String) -> Bool {
+    static func isExecutable(_ path: __owned String) -> Bool {
         guard let mode = mode(path), mode & 0o170000 == 0o100000 else { return false }
         return path.withCString { access($0, X_OK) } == 0
     }
@@ -73,7 +63,7 @@ enum FileSystem {
     /// Whether to execute the file changes this process's user, group or capabilities, so that the dynamic
     /// loader distrusts the environment (ld.so(8), secure-execution mode).
     @inline(never)
-    static func changesPrivileges(_ path: String) -> Bool {
+    static func changesPrivileges(_ path: __owned String) -> Bool {
         var information = stat()
         guard path.withCString({ stat($0, &information) }) == 0 else { return false }
         let mode = UInt32(information.st_mode)
@@ -82,31 +72,19 @@ enum FileSystem {
         return getuid() != 0 && path.withCString { cs_has_file_capabilities($0) }
     }
 
-    /// The path from the root, without symbolic links; nil when there is no such file.
+    /// The path from the root, without symbolic links; nil when there is no such file. The kernel resolves it.
     @inline(never)
     static func absolute(_ path: String) -> String? {
-        guard let resolved = path.withCString({ realpath($0, nil) }) else { return nil }
-        defer { free(resolved) }
-        return String(terminated: resolved)
+        let fd = path.withCString { cs_open_path($0) }
+        guard fd >= 0 else { return nil }
+        defer { close(fd) }
+        return linkTarget(compose("/proc/self/fd/\(fd)"))
     }
 
     @inline(never)
-    private static func mode(_ path: String) -> UInt32? {
+    private static func mode(_ path: __owned String) -> UInt32? {
         var information = stat()
         guard path.withCString({ stat($0, &information) }) == 0 else { return nil }
         return UInt32(information.st_mode)
-    }
-
-    /// The names in a directory, without `.` and `..`; nil when it cannot be read.
-    @inline(never)
-    static func list(_ path: String) -> [String]? {
-        guard let directory = path.withCString({ cs_opendir($0) }) else { return nil }
-        defer { cs_closedir(directory) }
-        var names: [String] = []
-        while let name = cs_readdir(directory) {
-            let text = String(terminated: name)
-            if text != ".", text != ".." { names.append(text) }
-        }
-        return names
     }
 }

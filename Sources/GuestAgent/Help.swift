@@ -18,6 +18,7 @@ enum Help {
           doctor [--json]                         check all that this guest needs
           status [--runtime-dir DIR] [--json]     say what the agent sees
           config check [--config FILE]            check the configuration
+          policy check [FILE]                     check which devices may cross
           version [--json]                        print the version
           help [COMMAND]                          explain a command
 
@@ -47,6 +48,17 @@ enum Help {
 
                 Reads the configuration (default /etc/ringway/ringway.conf) and prints what it amounts to.
                 Exit code 78, with file and line, when something is wrong. Opens no device.
+
+                """
+        case "policy":
+            return """
+                usage: ringway policy check [FILE]
+
+                Reads a policy (default /etc/ringway/policy) and says what it means for the devices of this guest.
+                Each line is allow or deny, then any of: export or import, a device (1-1.4, VVVV:PPPP,
+                VVVV:PPPP:SERIAL, serial:SERIAL), class=CC[:SS[:PP]] in hexadecimal. Of each interface
+                the first line that fits decides; what none fits is denied. Exit code 78, with file and
+                line, when something is wrong.
 
                 """
         case "version": return "usage: ringway version [--json]\n"

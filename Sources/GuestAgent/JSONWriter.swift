@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import RingTransport
 
-/// Builds one JSON document (RFC 8259) as text. The caller keeps begin and end in balance.
+/// Builds one JSON document (RFC 8259) as text. The caller keeps begin and end in balance. Names are literals, and
+/// cost the caller an address.
 final class JSONWriter {
     private(set) var text = ""
     private var first = true
@@ -12,10 +13,11 @@ final class JSONWriter {
         first = false
     }
 
+    /// - Parameter start: of a literal's text, which a zero ends, and in which nothing needs escaping.
     @inline(never)
-    private func key(_ name: String) {
+    private func key(_ start: UnsafePointer<UInt8>) {
         separate()
-        text += "\"" + Self.escaped(name) + "\":"
+        text += "\"" + String(text: start) + "\":"
     }
 
     @inline(never)
@@ -30,33 +32,41 @@ final class JSONWriter {
         first = false
     }
 
+    @inline(never)
+    private func begin(_ name: UnsafePointer<UInt8>, _ bracket: String) {
+        key(name)
+        open(bracket)
+    }
+
     func beginObject() {
         separate()
         open("{")
     }
-    func beginObject(_ name: String) {
-        key(name)
-        open("{")
-    }
+    @inline(__always)
+    func beginObject(_ name: StaticString) { begin(name.utf8Start, "{") }
     func endObject() { close("}") }
-    func beginArray(_ name: String) {
-        key(name)
-        open("[")
-    }
+    @inline(__always)
+    func beginArray(_ name: StaticString) { begin(name.utf8Start, "[") }
     func endArray() { close("]") }
 
+    @inline(__always)
+    func field(_ name: StaticString, _ value: __owned String) { write(name.utf8Start, value) }
     @inline(never)
-    func field(_ name: String, _ value: String) {
+    func write(_ name: UnsafePointer<UInt8>, _ value: __owned String) {
         key(name)
         text += "\"" + Self.escaped(value) + "\""
     }
+    @inline(__always)
+    func field(_ name: StaticString, _ value: UInt64) { write(name.utf8Start, value) }
     @inline(never)
-    func field(_ name: String, _ value: UInt64) {
+    func write(_ name: UnsafePointer<UInt8>, _ value: UInt64) {
         key(name)
         text += digits(value)
     }
+    @inline(__always)
+    func field(_ name: StaticString, _ value: Bool) { write(name.utf8Start, value) }
     @inline(never)
-    func field(_ name: String, _ value: Bool) {
+    func write(_ name: UnsafePointer<UInt8>, _ value: Bool) {
         key(name)
         text += value ? "true" : "false"
     }

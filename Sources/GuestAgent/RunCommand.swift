@@ -3,39 +3,28 @@ import CShim
 import RingTransport
 
 /// `ringway run -- PROGRAM …`: executes a program with the socket shim loaded before it.
-struct RunCommand {
-    var runtimeDirectory = "/run/ringway"
-    var library: String?
-    var ports: [String] = []
-    var program: [String] = []
+final class RunCommand {
+    let runtimeDirectory: String
+    let library: String?
+    let ports: [String]
+    let program: [String]
+
+    private init(_ arguments: CommandArguments, program: [String]) {
+        runtimeDirectory = arguments.runtimeDirectory
+        library = arguments.value("--preload")
+        ports = arguments.all("--port")
+        self.program = program
+    }
 
     @inline(never)
     static func parse(_ arguments: [String]) throws(Diagnostic) -> RunCommand {
-        var command = RunCommand()
-        var i = 0
-        while i < arguments.count, arguments[i] != "--" {
-            guard i + 1 < arguments.count else { throw unexpected(arguments[i], "run") }
-            switch arguments[i] {
-            case "--preload": command.library = arguments[i + 1]
-            case "--runtime-dir":
-                guard Configuration.isRuntimeDirectory(arguments[i + 1]) else {
-                    throw Diagnostic(
-                        .usage,
-                        "run: --runtime-dir \(arguments[i + 1]) must be \(Configuration.runtimeDirectoryForm)")
-                }
-                command.runtimeDirectory = arguments[i + 1]
-            case "--port":
-                guard isPort(arguments[i + 1]) else {
-                    throw Diagnostic(
-                        .usage,
-                        "run: --port \(arguments[i + 1]) must be PORT or PORT:SERVICE, numbers from 1 to 65535")
-                }
-                command.ports.append(arguments[i + 1])
-            default: throw unexpected(arguments[i], "run")
-            }
-            i += 2
+        let end = arguments.firstIndex { $0 == "--" } ?? arguments.count
+        let own = try CommandArguments.parse(
+            Array(arguments[..<end]), command: "run", values: ["--preload", "--port"], repeatable: "--port")
+        let command = RunCommand(own, program: Array(arguments.dropFirst(end + 1)))
+        for port in command.ports where !isPort(port) {
+            throw Diagnostic(.usage, "run: --port \(port) must be PORT or PORT:SERVICE, numbers from 1 to 65535")
         }
-        command.program = Array(arguments.dropFirst(i + 1))
         guard !command.program.isEmpty else {
             throw Diagnostic(.usage, "run: no program; write `ringway run -- PROGRAM …`")
         }
@@ -58,15 +47,16 @@ struct RunCommand {
             throw Diagnostic(.cannotRun, "running \(path): \(why), so its socket calls cannot be replaced")
         }
         let before = environment("LD_PRELOAD")
-        set("LD_PRELOAD", before.isEmpty ? library : library + ":" + before)
-        set("RINGWAY_RUNTIME_DIR", runtimeDirectory)
-        set("RINGWAY_PORTS", ports.isEmpty ? "3240" : ports.joined(by: ","))
-        var pointers: [UnsafeMutablePointer<CChar>?] = program.map { $0.withCString { strdup($0) } }
-        pointers.append(nil)
-        _ = path.withCString { name in
-            pointers.withUnsafeMutableBufferPointer { execv(name, $0.baseAddress!) }
+        let words = Self.pointers(program)
+        let variables = Self.pointers([
+            "LD_PRELOAD=" + (before.isEmpty ? library : library + ":" + before),
+            "RINGWAY_RUNTIME_DIR=" + runtimeDirectory,
+            "RINGWAY_PORTS=" + (ports.isEmpty ? "3240" : ports.joined(by: ",")),
+        ])
+        let error = path.withCString { name in
+            cs_execute(name, words, variables)
+            return cs_errno()
         }
-        let error = cs_errno()
         throw Diagnostic(
             error == ENOENT ? .programNotFound : .cannotRun, "running \(path): \(systemMessage(error))")
     }
@@ -76,8 +66,9 @@ struct RunCommand {
         return String(terminated: value)
     }
 
-    private func set(_ name: String, _ value: String) {
-        _ = name.withCString { n in value.withCString { v in setenv(n, v, 1) } }
+    /// As execve wants it; never freed.
+    private static func pointers(_ texts: [String]) -> [UnsafeMutablePointer<CChar>?] {
+        texts.map { strdup(($0 + "\0").copyBytes().map { CChar(bitPattern: $0) }) } + [nil]
     }
 
     /// `--preload`, else beside this executable, else where packages put it.

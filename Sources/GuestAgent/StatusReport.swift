@@ -4,7 +4,7 @@ import RingTransport
 import USBIP
 
 /// What `ringway status` prints: one document, as text for people or as JSON for programs.
-struct StatusReport {
+final class StatusReport {
     let dataPath: DataPath
     /// What the sysfs worker found of the kernel's USB/IP drivers.
     let kernel: String
@@ -49,7 +49,7 @@ struct StatusReport {
         dataPath.link.isUp ? dataPath.channels.filter { $0.state != .closed || $0.fault != nil } : []
     }
 
-    private var counterRows: [(String, UInt64)] {
+    private var counterRows: [(StaticString, UInt64)] {
         let counters = dataPath.counters
         return [
             ("bytes-in", counters.bytesIn), ("bytes-out", counters.bytesOut),
@@ -77,8 +77,10 @@ struct StatusReport {
         }
         lines.add("doorbell: \(dataPath.doorbell.name)\(link.peerPolls ? " (the peer polls)" : "")")
         lines.add("guard: \(dataPath.settings.isGuarded ? "on" : "off")")
+        lines.add("privileges: no capability, system calls \(dataPath.isConfined ? "filtered" : "not filtered")")
+        lines.add("policy: \(dataPath.settings.policy?.path ?? "none")")
         lines.add("usb: \(kernel)")
-        for (name, value) in counterRows { lines.add("\(name): \(value)") }
+        for (name, value) in counterRows { lines.add("\(String(text: name.utf8Start)): \(value)") }
         for channel in shownChannels { lines.add(line(channel)) }
         return lines.text
     }
@@ -106,6 +108,8 @@ struct StatusReport {
         writer.field("doorbell", dataPath.doorbell.name)
         writer.field("peer-polls", link.peerPolls)
         writer.field("guard", dataPath.settings.isGuarded)
+        writer.field("filtered", dataPath.isConfined)
+        writer.field("policy", dataPath.settings.policy?.path ?? "")
         writer.field("usb", kernel)
         writer.beginArray("sections")
         for section in dataPath.settings.sections {

@@ -59,7 +59,7 @@ final class WorkerPacket {
 
 /// The privileged parent: starts a child for each operation, ends it when its time is up, and watches the
 /// data path.
-struct SysfsWorker {
+final class SysfsWorker {
     /// A child at work.
     final class Job {
         let pid: pid_t
@@ -84,8 +84,15 @@ struct SysfsWorker {
     let devices: DeviceManager
     var jobs: [Job] = []
 
+    init(dataPath: pid_t, socket: Int32, signals: Int32, devices: DeviceManager) {
+        self.dataPath = dataPath
+        self.socket = socket
+        self.signals = signals
+        self.devices = devices
+    }
+
     /// Runs until the data path has ended. - Returns: its wait status.
-    mutating func run() -> Int32 {
+    func run() -> Int32 {
         devices.start()
         while true {
             var descriptors = [
@@ -110,7 +117,7 @@ struct SysfsWorker {
     }
 
     /// Collects children. - Returns: the data path's status, if it was among them.
-    mutating func reap() -> Int32? {
+    func reap() -> Int32? {
         var status: Int32 = 0
         while true {
             let pid = waitpid(-1, &status, WNOHANG)
@@ -121,7 +128,7 @@ struct SysfsWorker {
         }
     }
 
-    mutating func start(_ packet: WorkerPacket) {
+    func start(_ packet: WorkerPacket) {
         guard jobs.count < Self.maximumJobs else {
             return answer(packet, "not read: too many requests at once")
         }
@@ -136,7 +143,7 @@ struct SysfsWorker {
         jobs.append(Job(pid: pid, packet: packet, deadline: Clock.microseconds() &+ Self.timeLimitMicroseconds))
     }
 
-    mutating func endLateJobs() {
+    func endLateJobs() {
         let now = Clock.microseconds()
         for i in jobs.indices where !jobs[i].isLate && now > jobs[i].deadline {
             let job = jobs[i]

@@ -6,7 +6,6 @@ import RingTransport
 /// a device's lock.
 enum USBIPDrivers {
     static let exporterDirectory = "/sys/bus/usb/drivers/usbip-host"
-    static let importerStatus = "/sys/devices/platform/vhci_hcd.0/status"
 
     /// One line, such as `usbip-host: 1-1 in use; vhci_hcd: port 0 in use`.
     static func describe() -> String {
@@ -14,7 +13,7 @@ enum USBIPDrivers {
     }
 
     private static func exporter() -> String {
-        guard let names = FileSystem.list(exporterDirectory) else { return "usbip-host: not loaded" }
+        guard let names = SysfsFile.list(exporterDirectory) else { return "usbip-host: not loaded" }
         var devices: [String] = []
         for name in names {
             guard let status = FileSystem.read(compose("\(exporterDirectory)/\(name)/usbip_status")) else { continue }
@@ -33,20 +32,16 @@ enum USBIPDrivers {
         }
     }
 
-    /// Lines `hub port sta spd dev sockfd local_busid`; states 4 free, 5 not addressed, 6 in use, 7 error.
     private static func importer() -> String {
-        guard let table = FileSystem.read(importerStatus) else { return "vhci_hcd: not loaded" }
-        var ports: [String] = []
-        for line in table.parts(between: "\n").dropFirst() {
-            let columns = line.words
-            guard columns.count >= 3, let port = unsigned(columns[1]) else { continue }
-            switch columns[2] {
-            case "005": ports.append(compose("port \(port) attached, not addressed yet"))
-            case "006": ports.append(compose("port \(port) in use"))
-            case "007": ports.append(compose("port \(port) in error"))
-            default: continue
+        guard let ports = ImporterDriver().ports() else { return "vhci_hcd: not loaded" }
+        let used = ports.compactMap { port -> String? in
+            switch port.state {
+            case .notAddressed: return compose("port \(port.number) attached, not addressed yet")
+            case .used: return compose("port \(port.number) in use")
+            case .inError: return compose("port \(port.number) in error")
+            case .free: return nil
             }
         }
-        return "vhci_hcd: " + (ports.isEmpty ? "no port in use" : ports.joined(by: ", "))
+        return "vhci_hcd: " + (used.isEmpty ? "no port in use" : used.joined(by: ", "))
     }
 }

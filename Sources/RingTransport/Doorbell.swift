@@ -71,16 +71,11 @@ public final class Doorbell {
 
     /// Takes an inherited eventfd. Anything else with that number would be read and written as one.
     private static func adopt(_ fd: Int32) throws(TransportError) {
-        var target = [CChar](repeating: 0, count: 64)
-        let count = target.withUnsafeMutableBufferPointer { room in
-            compose("/proc/self/fd/\(fd)").withCString { readlink($0, room.baseAddress!, room.count - 1) }
-        }
-        guard count > 0 else {
+        guard let kind = linkTarget(compose("/proc/self/fd/\(fd)")) else {
             throw TransportError(
                 .noSuch,
                 "using descriptor \(fd) as a doorbell: this process has inherited none of that number; pass an eventfd")
         }
-        let kind = target.withUnsafeBufferPointer { String(terminated: $0.baseAddress!) }
         guard kind == "anon_inode:[eventfd]" else {
             throw TransportError(
                 .badContent, "using descriptor \(fd) as a doorbell: it is \(kind), no eventfd; pass an eventfd")

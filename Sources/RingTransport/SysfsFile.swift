@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
 
-/// Small text files of sysfs that never wait for a device (class, PCI and UIO attributes).
-enum SysfsFile {
+/// Small files that never wait for a device, most of all of sysfs (class, PCI and UIO attributes).
+public enum SysfsFile {
     /// The first line; nil when it cannot be read.
     static func line(_ path: String) -> String? {
         guard let bytes = bytes(path, limit: 256), !bytes.isEmpty else { return nil }
@@ -10,7 +10,8 @@ enum SysfsFile {
     }
 
     /// At most `limit` bytes from the start, as one read gives them; nil when it cannot be read.
-    static func bytes(_ path: String, limit: Int) -> [UInt8]? {
+    @inline(never)
+    public static func bytes(_ path: String, limit: Int) -> [UInt8]? {
         let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC, 0) }
         guard fd >= 0 else { return nil }
         defer { close(fd) }
@@ -20,8 +21,12 @@ enum SysfsFile {
     }
 
     /// Names in a directory, none when it cannot be read.
-    static func names(_ path: String) -> [String] {
-        guard let directory = path.withCString({ cs_opendir($0) }) else { return [] }
+    static func names(_ path: String) -> [String] { list(path) ?? [] }
+
+    /// Names in a directory, without `.` and `..`; nil when it cannot be read.
+    @inline(never)
+    public static func list(_ path: String) -> [String]? {
+        guard let directory = path.withCString({ cs_opendir($0) }) else { return nil }
         defer { cs_closedir(directory) }
         var names: [String] = []
         while let name = cs_readdir(directory) {

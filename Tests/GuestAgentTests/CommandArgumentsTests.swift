@@ -14,12 +14,12 @@ import USBIP
 
     @Test func everyForm() throws {
         let all = try Self.parse([
-            "one", "-f", "--value=a=b", "-v", "--flag", "two", "--name", "", "--runtime-dir", "/x",
+            "one", "-f", "-v", "--flag", "two", "--name=a=b", "--runtime-dir", "/x",
         ])
         #expect(all.words == ["one", "two"])
         #expect(all.has("--flag") && !all.has("--other") && !all.has("-f"))
-        // The last one counts, and what follows a name is its value, whatever it looks like.
-        #expect(all.value("--value") == "--flag" && all.value("--name") == "" && all.value("-v") == nil)
+        // What follows a name is its value, whatever it looks like.
+        #expect(all.value("--value") == "--flag" && all.value("--name") == "a=b" && all.value("-v") == nil)
         #expect(all.agent.runtimeDirectory == "/x")
         let none = try Self.parse([])
         #expect(none.words.isEmpty && none.value("--value") == nil && none.agent.runtimeDirectory == "/run/ringway")
@@ -29,6 +29,7 @@ import USBIP
     @Test(arguments: [
         ["a", "b", "c"], ["--value"], ["-v"], ["--value=x", "--name"], ["--vlaue", "x"], ["--flag=yes"], ["--flag="],
         ["-f=1"], ["-v=1"], ["-"], ["--"], ["---"], ["--=x"], ["-f|--flag"], ["-x"], ["-fv"], ["--VALUE=x"],
+        ["--value=x", "--value=x"], ["-v", "x", "--value=y"], ["--name", "", "--name", ""],
         ["--runtime-dir"], ["--runtime-dir", "relative"], ["--runtime-dir="],
         ["--runtime-dir=/" + String(repeating: "x", count: 79)],
     ])
@@ -44,7 +45,7 @@ import USBIP
         }
         for good in [["x"], ["--value=x"], ["-v", "x"], ["--name", "x"]] { #expect(try subject(good) == "x") }
         for bad in [
-            [], ["--flag"], ["x", "y"], ["x", "--value=x"], ["--value=x", "-v", "x"], ["--value=x", "--name=x"],
+            [], ["--flag"], ["x", "y"], ["x", "--value=x"], ["--value=x", "--name=x"],
         ] {
             let error = diagnostic { try subject(bad) }
             #expect(error?.exitCode == .usage && error?.message.contains("one thing") == true, "\(bad)")

@@ -43,6 +43,8 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
                 spin-us = 15
                 connect-timeout-ms = 250
                 guard = off
+                policy = /etc/p
+                group = 4711
                 runtime-dir = /tmp/r
                 """))
         #expect(checked.side == .b)
@@ -56,6 +58,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         #expect(checked.connectTimeoutMilliseconds == 250)
         #expect(checked.runtimeDirectory == "/tmp/r")
         #expect(!checked.configuration.isGuarded)
+        #expect(checked.configuration.policy == "/etc/p" && checked.configuration.group == 4711)
     }
 
     @Test func defaults() throws {
@@ -68,6 +71,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         #expect(checked.connectTimeoutMilliseconds == 10_000)
         #expect(checked.runtimeDirectory == "/run/ringway")
         #expect(checked.configuration.isGuarded)
+        #expect(checked.configuration.policy == nil && checked.configuration.group == 0)
         #expect(try CheckedConfiguration(parse(minimal + "spin-us = 5\n")).spinMicroseconds == 5)
         #expect(try CheckedConfiguration(parse(minimal + "channels = 1\n")).geometry.opensA == 0)
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import TestSupport
 import Testing
 import USBIP
@@ -107,6 +108,27 @@ func record(_ busID: String, _ vendor: UInt16, _ product: UInt16, speed: USBSpee
         #expect(however)
     }
 
+    /// More rules than a file of them could be read again are not kept.
+    @Test func tooMany() throws {
+        let folder = try ScratchFolder()
+        let book = RuleBook(path: folder.path + "/rules", configuredExports: [], configuredAttachments: [])
+        let rules = (0...RuleBook.limit).compactMap {
+            DeviceRule("46f4:0001:" + String(repeating: "x", count: 110) + "\($0)")
+        }
+        for (i, rule) in rules.enumerated() { #expect(book.add(rule, .export) == (i < RuleBook.limit)) }
+        #expect(book.add(rules[0], .export), "it stands already")
+        let again = RuleBook(path: book.path, configuredExports: [], configuredAttachments: [])
+        #expect(again.text == book.text && again.exports.count == RuleBook.limit)
+        #expect(book.remove(rules[0], .export) && book.add(rules[RuleBook.limit], .export))
+    }
+
+    /// A pipe in the rules' place makes nobody wait.
+    @Test func aPipe() throws {
+        let folder = try ScratchFolder()
+        try #require(mkfifo(folder.path + "/rules", 0o600) == 0)
+        #expect(RuleBook(path: folder.path + "/rules", configuredExports: [], configuredAttachments: []).text == "")
+    }
+
     /// `export 1-1` is for the device that is there now; only a rule is for what comes later.
     @Test func devicesEndWhenTheyAreUnplugged() throws {
         let folder = try ScratchFolder()
@@ -124,7 +146,7 @@ func record(_ busID: String, _ vendor: UInt16, _ product: UInt16, speed: USBSpee
         // A rule for the same place outlives the device.
         book.add(device, .export)
         book.removeDevice(try #require(BusID("1-1")))
-        #expect(book.text == "export 1-1\nexport 1-2\n")
+        #expect(book.text == "export 1-2\nexport 1-1\n")
         #expect(book.remove(device, .export) && book.exports == [standing])
     }
 

@@ -164,6 +164,21 @@ private func reply(status: UInt32) -> [UInt8] { header + withUnsafeBytes(of: sta
         #expect(try none.answer() == Operation.replyDeviceList([]))
     }
 
+    /// What the policy denies is not in the list, and is refused as if it was not there.
+    @Test func againstThePolicy() throws {
+        let sysfs = try Self.filled()
+        let policy = try Policy.parse("deny 1-1\nallow\n", path: "/p")
+        let driver = ExporterDriver(tree: sysfs.tree, policy: policy)
+        let list = try Pair(Operation.requestDeviceList())
+        #expect(try ExportDialogue(driver: driver, socket: list.near).run() == nil)
+        #expect(try list.answer() == Operation.replyDeviceList([]))
+        let pair = try Pair(Operation.requestImport(Self.busID))
+        let error = diagnostic { _ = try ExportDialogue(driver: driver, socket: pair.near).run() }
+        #expect(error?.exitCode == .unavailable)
+        #expect(try pair.answer() == Operation.replyImport(.noDevice))
+        #expect(sysfs.text("devices/pci0000:00/usb1/1-1/usbip_sockfd") == "")
+    }
+
     /// The kernel has the socket, and the importer its answer; what it sent behind the request is the kernel's.
     @Test func granted() throws {
         let sysfs = try Self.filled()

@@ -23,6 +23,21 @@ import USBIP
         #expect(sysfs.text("\(FakeSysfs.exporter)/bind") == "1-1")
     }
 
+    /// What the policy denies is not taken from its driver.
+    @Test func bindAgainstThePolicy() throws {
+        let sysfs = try FakeSysfs()
+        try sysfs.device("1-1", interfaces: ["1.0": ["08", "06", "50"], "1.1": ["03", "01", "01"]])
+        try sysfs.device("1-2")
+        let policy = try Policy.parse("deny export class=03\nallow serial:1-0000-1\n", path: "/p")
+        let driver = ExporterDriver(tree: sysfs.tree, policy: policy)
+        let order = try WriteOrder(sysfs)
+        let error = diagnostic { try driver.bind(Self.busID) }
+        #expect(error?.exitCode == .notPermitted && error?.message == "exporting 1-1: /p:1 denies it")
+        #expect(order.files() == [])
+        try driver.bind(BusID("1-2")!)
+        #expect(sysfs.text("\(FakeSysfs.exporter)/bind") == "1-2")
+    }
+
     @Test func bindWithoutADriver() throws {
         let sysfs = try FakeSysfs()
         try sysfs.device("1-1", driver: nil)

@@ -265,12 +265,15 @@ import Testing
         let agent = try guests.agent(.a)
         func capabilities(_ pid: pid_t) throws -> [String] {
             try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8).split(separator: "\n")
-                .filter { $0.hasPrefix("Cap") || $0.hasPrefix("NoNewPrivs") }
+                .filter { $0.hasPrefix("Cap") || $0.hasPrefix("NoNewPrivs") || $0.hasPrefix("Seccomp:") }
                 .map { $0.split(separator: "\t").last.map(String.init) ?? "" }
         }
         let dataPath = try capabilities(try #require(agent.children.first))
         #expect(dataPath.prefix(5) == ["0", "0", "0", "0", "0"].map { String(repeating: $0, count: 16) }[...])
-        #expect(dataPath.last == "1")
+        // NoNewPrivs, and a filter of system calls (mode 2).
+        #expect(dataPath.suffix(2) == ["1", "2"])
+        #expect(try capabilities(agent.pid).last == "0")
+        #expect(try guests.status(.a)["filtered"] as? Bool == true)
         #expect(try capabilities(agent.pid)[2] != String(repeating: "0", count: 16))
     }
 }

@@ -24,7 +24,8 @@ import USBIP
 
     private func expectRefusal(_ guests: Guests, _ side: Guests.Side, _ words: String) throws {
         #expect(
-            try guests.agent(side).prints("closed by the guard: the peer sent what USB/IP does not allow: \(words)"))
+            try guests.agent(side).prints(
+                "closed by the guard: the peer sent what USB/IP or the policy does not allow: \(words)"))
         let status = try guests.status(side)
         let counters = try #require(status["counters"] as? [String: Any])
         #expect(counters["guard-refusals"] as? Int == 1)
@@ -42,6 +43,30 @@ import USBIP
         try expectRefusal(guests, .a, "an answer has the number of no request that waits for one; it is 5")
         // The channel is good for the next.
         _ = try guests.pair(from: .a, port: 3239)
+    }
+
+    /// A policy decides on both sides what the guard lets pass, whoever speaks USB/IP behind the agent.
+    @Test(arguments: Setting.withDoorbells, Guests.Side.allCases)
+    func aPolicy(_ setting: Setting, _ side: Guests.Side) throws {
+        let guests = try Guests(setting)
+        let policy = try guests.folder.add("policy", "# not this one\ndeny 0001:0002\nallow\n")
+        try guests.start(side, ["--policy=\(policy)"])
+        try guests.start(side.other, ["--guard=off"])
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
+        for product: UInt16 in [1, 2] {
+            let (client, service) = try guests.pair(from: .a, port: USBIPProtocol.port)
+            try client.write(Operation.requestImport(Self.busID))
+            _ = try service.read(40)
+            try service.write(Operation.replyImport(record("1-1", 1, product)))
+            if product == 1 {
+                #expect(try client.read(320) == Operation.replyImport(record("1-1", 1, 1)))
+            } else {
+                #expect(client.isClosed(seconds: Guests.patience) && service.isClosed(seconds: Guests.patience))
+            }
+        }
+        #expect(try guests.agent(side).prints("the policy does not allow the device"))
+        #expect(try guests.agent(side).prints("by its line 2"))
+        #expect(try guests.status(side)["policy"] as? String == policy)
     }
 
     /// An importer that hides a request in the payload for an endpoint that is not there.

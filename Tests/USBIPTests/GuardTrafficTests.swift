@@ -46,19 +46,24 @@ struct GuardTrafficTests {
         return pieces
     }
 
-    private static let reply: [UInt8] = {
+    /// The device is announced as what it says itself to be, in a descriptor of 18 bytes.
+    private static func reply(_ pieces: [Piece]) -> [UInt8] {
         var record = Sample.record
         record.busnum = 1
         record.devnum = 2
+        if let own = pieces.first(where: { !$0.isCommand && $0.bytes.dropFirst(48).starts(with: [18, 1]) })?.bytes {
+            record.vendor = UInt16(own[57]) << 8 | UInt16(own[56])
+            record.product = UInt16(own[59]) << 8 | UInt16(own[58])
+        }
         return Operation.replyImport(record)
-    }()
+    }
 
     /// Says it all, and what must have come out.
     private func say(_ pieces: [Piece], _ role: GuardRole, _ prepare: (GuardSession) -> Void, by size: (Piece) -> [Int])
     {
         let session = GuardSession(role)
         session.command(Sample.requestImport)
-        session.reply(Self.reply)
+        session.reply(Self.reply(pieces))
         prepare(session)
         let before = (session.commands.count, session.replies.count)
         for piece in pieces {

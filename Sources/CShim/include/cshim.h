@@ -103,6 +103,10 @@ int cs_seal_size(int fd);
 int cs_wipe_on_fork(void *_Nonnull address, size_t length);
 // strerror into a caller's buffer, the same under both libcs.
 void cs_strerror(int error, char *_Nonnull buffer, size_t size);
+// A descriptor that only names a file (O_PATH).
+int cs_open_path(const char *_Nonnull path);
+// Whether the program behind a connected AF_UNIX socket is root's, this user's, or in the group.
+bool cs_peer_may_ask(int fd, unsigned group);
 // ucred of a connected AF_UNIX peer.
 int cs_peer_credentials(int fd, int *_Nonnull pid, unsigned *_Nonnull uid, unsigned *_Nonnull gid);
 

@@ -19,8 +19,14 @@ int cs_processors(void);
 int cs_die_with_parent(void);
 // Gives up every capability, for good, and forbids to gain privileges by execve; 0 or -1 with errno.
 int cs_drop_capabilities(void);
+// Refuses this process every system call that the data path does not need: 0, or -1 with errno.
+int cs_confine(void);
 // The effective set of this process's capabilities; ~0 when it cannot be read.
 uint64_t cs_effective_capabilities(void);
+// execve with this process's environment, in which each `NAME=value` of `own` stands instead of another of that name.
+// Both lists end with NULL. Returns only when it fails, with errno.
+void cs_execute(
+    const char *_Nonnull path, char *_Nullable const *_Nonnull arguments, char *_Nullable const *_Nonnull own);
 // epoll_wait, a new one when a signal interrupts.
 int cs_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int timeout_ms);
 

@@ -56,9 +56,10 @@ struct AttachCommand {
             if let local { text += compose(" is \(local.text) here") }
             text += "\n"
             if waitMilliseconds > 0, local == nil {
-                Output.error(
-                    compose(
-                        "ringway: port \(port): \(busID.text) is attached, but not set up yet; see `ringway port`\n"))
+                if driver.ports()?.first(where: { $0.number == port })?.state == .free {
+                    throw Diagnostic(.unavailable, "\(busID.text) was let go while it was set up; see the agent's log")
+                }
+                Output.error(compose("ringway: port \(port) is not set up yet; see `ringway port`\n"))
             }
         }
         return Output.result(text)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RingTransport
 
-/// The arguments of a command about devices: flags, flags with a value, and words.
+/// The arguments of a command: flags, flags with a value, and words.
 final class CommandArguments {
     let command: String
     private(set) var flags: [String] = []
@@ -13,9 +13,12 @@ final class CommandArguments {
     /// - Parameters:
     ///   - flags, values: names that the command knows, `--runtime-dir` besides; `-b|--busid` are two names of one.
     ///   - words: how many words it takes at most.
+    ///   - repeatable: the one flag that may be given more than once.
     /// - Throws: 64.
+    @inline(never)
     static func parse(
-        _ arguments: [String], command: String, flags: [String] = [], values: [String] = [], words: Int = 0
+        _ arguments: [String], command: String, flags: [String] = [], values: [String] = [], words: Int = 0,
+        repeatable: String = ""
     ) throws(Diagnostic) -> CommandArguments {
         let result = CommandArguments(command)
         var i = 0
@@ -38,6 +41,9 @@ final class CommandArguments {
                 throw Diagnostic(.usage, "\(command): \(name) needs a value; see `ringway help \(command)`")
             }
             if parts == nil { i += 1 }
+            if option != repeatable, result.value(option) != nil {
+                throw Diagnostic(.usage, "\(command): \(name) is given twice; remove one of them")
+            }
             result.values.append((option, value))
         }
         if let directory = result.value("--runtime-dir"), !Configuration.isRuntimeDirectory(directory) {
@@ -57,8 +63,10 @@ final class CommandArguments {
     }
 
     func has(_ flag: String) -> Bool { flags.contains(flag) }
-    func value(_ name: String) -> String? { values.last { $0.name == name }?.value }
-    var agent: AgentClient { AgentClient(runtimeDirectory: value("--runtime-dir") ?? "/run/ringway") }
+    func all(_ name: String) -> [String] { values.filter { $0.name == name }.map { $0.value } }
+    func value(_ name: String) -> String? { all(name).first }
+    var runtimeDirectory: String { value("--runtime-dir") ?? "/run/ringway" }
+    var agent: AgentClient { AgentClient(runtimeDirectory: runtimeDirectory) }
 
     /// The one thing that the command is about, as a word or as the value of one of the flags.
     /// - Throws: 64 when it is missing or given twice.

@@ -42,7 +42,7 @@ struct KernelFindings {
     ) -> Finding {
         let subject = "module " + name
         if loaded { return Finding(level: .fine, subject: subject, says: "loaded") }
-        let list = FileSystem.beginning(compose("/lib/modules/\(release)/modules.dep"), bytes: 4 << 20) ?? []
+        let list = SysfsFile.bytes(compose("/lib/modules/\(release)/modules.dep"), limit: 4 << 20) ?? []
         let isThere = String(bytes: list[...]).parts(between: "\n").contains {
             ($0.head(before: ":").cut(atLast: "/")?.behind.head(before: ".") ?? "") == name
         }

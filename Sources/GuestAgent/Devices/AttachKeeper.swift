@@ -110,7 +110,8 @@ extension DeviceManager {
         importer.connect(settings.runtimeDirectory)
         if importer.sweepAt == nil, !importer.isSweeping, importer.announcer < 0 { importer.sweepAt = 0 }
         guard let due = importer.sweepAt, !importer.isSweeping, Clock.microseconds() >= due else { return }
-        let attachment = Attachment(agent: agent, driver: ImporterDriver(tree: settings.tree))
+        let attachment = Attachment(
+            agent: agent, driver: ImporterDriver(tree: settings.tree), policy: settings.policy)
         let rules = book.attachments
         importer.began()
         let started = start(.sweep) {

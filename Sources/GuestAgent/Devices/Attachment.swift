@@ -7,6 +7,7 @@ import USBIP
 struct Attachment {
     let agent: AgentClient
     let driver: ImporterDriver
+    var policy: Policy?
 
     /// How long something that may pass is tried again: a channel, or a device, that was just let go.
     static let retryMicroseconds: UInt64 = 2_000_000
@@ -53,6 +54,10 @@ struct Attachment {
         let offered = try ImportDialogue.deviceList(agent)
         for device in offered where !held.contains(device.record.busID) {
             guard let rule = rules.first(where: { $0.matches(device.record) }) else { continue }
+            if let refusal = policy?.refusal(exports: false, device.record, device.interfaces, serial: nil) {
+                Log.error("the rule \(rule.text) wants \(device.record.busID.text): \(refusal)")
+                continue
+            }
             do throws(Diagnostic) {
                 let port = try attach(device.record.busID, rule: rule.text)
                 Log.info("attached \(device.record.busID.text) (\(device.record.identity)) as port \(port)")

@@ -8,6 +8,7 @@ struct DeviceSettings {
     let runtimeDirectory: String
     var exports: [DeviceRule] = []
     var attachments: [DeviceRule] = []
+    var policy: Policy?
     var tree = SysfsTree()
 }
 

@@ -58,14 +58,19 @@ final class DeviceRule: Equatable, Sendable {
 
     func matches(_ device: LocalDevice) -> Bool { matches(device.record, serial: device.serial) }
 
-    /// - Parameter serial: the device's own; "" when it has none or it is not known.
-    func matches(_ record: DeviceRecord, serial wanted: String = "") -> Bool {
+    /// - Parameter serial: the device's own; "" when it has none; nil for any.
+    func matches(_ record: DeviceRecord, serial wanted: String? = "") -> Bool {
         switch kind {
         case .busID(let busID): return record.busID == busID
         case .identity(let vendor, let product, let serial):
-            return record.vendor == vendor && record.product == product && (serial.map { $0 == wanted } ?? true)
-        case .serial(let serial): return serial == wanted
+            return record.vendor == vendor && record.product == product && Self.fits(serial, wanted)
+        case .serial(let serial): return Self.fits(serial, wanted)
         }
+    }
+
+    private static func fits(_ serial: String?, _ wanted: String?) -> Bool {
+        guard let serial, let wanted else { return true }
+        return serial == wanted
     }
 
     static func == (left: DeviceRule, right: DeviceRule) -> Bool { left.text == right.text }

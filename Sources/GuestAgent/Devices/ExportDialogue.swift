@@ -18,7 +18,7 @@ struct ExportDialogue {
         switch try request(stream) {
         case .deviceList:
             // As usbipd does: what is in use is not offered.
-            let devices = driver.devices().filter { driver.state($0.busID) == .available }
+            let devices = driver.devices().filter { driver.state($0.busID) == .available && driver.refusal($0) == nil }
             try answer(stream, Operation.replyDeviceList(devices.map { $0.listed }))
             return nil
         case .importDevice(let busID):
@@ -54,6 +54,11 @@ struct ExportDialogue {
         case .inError?: status = .deviceError
         case .available?:
             guard let device = LocalDevice.read(busID, driver.tree) else {
+                status = .noDevice
+                break
+            }
+            if let refusal = driver.refusal(device) {
+                Log.error("device \(busID.text) was asked for: \(refusal)")
                 status = .noDevice
                 break
             }

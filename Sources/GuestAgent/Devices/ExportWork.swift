@@ -5,7 +5,7 @@ import USBIP
 
 /// What the device manager does for devices that this guest owns.
 extension DeviceManager {
-    var exportDriver: ExporterDriver { ExporterDriver(tree: settings.tree) }
+    var exportDriver: ExporterDriver { ExporterDriver(tree: settings.tree, policy: settings.policy) }
 
     func hearKernel() {
         while let kernel {

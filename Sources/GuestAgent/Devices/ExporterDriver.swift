@@ -16,6 +16,7 @@ enum ExportState: UInt32 {
 /// it did not take (drivers/usb/usbip/stub_dev.c). To let a device go, its stream is closed.
 struct ExporterDriver {
     var tree = SysfsTree()
+    var policy: Policy?
 
     var isLoaded: Bool { FileSystem.exists(tree.exporterDriver + "/match_busid") }
 
@@ -108,9 +109,17 @@ struct ExporterDriver {
         throw Diagnostic(.noSuch, "device \(busID.text): there is none with this bus id; `ringway list` shows all")
     }
 
+    /// Why the policy keeps a device here; nil when it does not.
+    func refusal(_ device: LocalDevice) -> String? {
+        policy?.refusal(exports: true, device.record, device.interfaces, serial: device.serial)
+    }
+
     /// What cannot be exported, and why.
     @inline(never)
     private func refuse(_ device: LocalDevice) throws(Diagnostic) {
+        if let refusal = refusal(device) {
+            throw Diagnostic(.notPermitted, "exporting \(device.busID.text): \(refusal)")
+        }
         if device.isHub {
             throw Diagnostic(
                 .unavailable,

@@ -63,7 +63,7 @@ final class LocalDevice {
 
     /// Names of a device's interfaces, such as `1-1:1.0`, in order; none while it is not configured.
     static func interfaceNames(of device: String, _ tree: SysfsTree) -> [String] {
-        let names = (FileSystem.list(compose("\(tree.devices)/\(device)")) ?? [])
+        let names = (SysfsFile.list(compose("\(tree.devices)/\(device)")) ?? [])
         return names.filter { $0.rest(after: device + ":") != nil }.inOrder
     }
 
@@ -78,7 +78,7 @@ final class LocalDevice {
 
     /// Bus ids of all devices, in order; interfaces and root hubs are none.
     static func busIDs(_ tree: SysfsTree = SysfsTree()) -> [BusID] {
-        (FileSystem.list(tree.devices) ?? []).inOrder.compactMap { BusID($0) }
+        (SysfsFile.list(tree.devices) ?? []).inOrder.compactMap { BusID($0) }
     }
 
     /// Every device that could be exported from here: without root hubs, and without those that are imported, whose

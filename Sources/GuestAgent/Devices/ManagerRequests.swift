@@ -57,12 +57,12 @@ extension DeviceManager {
         switch words[0] {
         case "export": return startExport(rule, client)
         case "match":
-            book.add(rule, .export)
+            guard keep(rule, .export, client) else { return false }
             return startExport(rule, client, isStanding: true)
         case "unexport": return startUnexport(rule, client)
         // A serial number does not cross the wire: such a rule would wait for ever.
         case "attach" where !rule.namesSerial:
-            book.add(rule, .attach)
+            guard keep(rule, .attach, client) else { return false }
             importer.sweepAt = 0
             Self.answer(client, .success, "")
         case "forget":
@@ -70,6 +70,12 @@ extension DeviceManager {
             Self.answer(client, known ? .success : .noSuch, known ? "" : compose("there is no rule \(rule.text)"))
         default: Self.answer(client, .usage, compose("`\(line)` is no request; see `ringway help`"))
         }
+        return false
+    }
+
+    private func keep(_ rule: DeviceRule, _ kind: RuleBook.Kind, _ client: Int32) -> Bool {
+        if book.add(rule, kind) { return true }
+        Self.answer(client, .unavailable, compose("\(RuleBook.limit) rules stand already; withdraw one first"))
         return false
     }
 

@@ -32,12 +32,7 @@ final class SysfsTree: Sendable {
     /// The last part of the path that a symbolic link names; nil when it is none.
     @inline(never)
     static func linkName(_ path: String) -> String? {
-        var buffer = [CChar](repeating: 0, count: 1024)
-        let count = buffer.withUnsafeMutableBufferPointer { place in
-            path.withCString { readlink($0, place.baseAddress!, place.count) }
-        }
-        guard count > 0 else { return nil }
-        let target = String(bytes: buffer[0..<count].map { UInt8(bitPattern: $0) }[...])
+        guard let target = linkTarget(path) else { return nil }
         return target.cut(atLast: "/")?.behind ?? target
     }
 

@@ -21,8 +21,17 @@ struct EndpointTable {
     /// One alternate setting (slot 0), or one endpoint of it: configuration << 24 | interface << 16 | setting << 8 |
     /// type << 5 | slot.
     private var entries: [UInt32] = []
-    /// The configuration that is being read.
+    /// What each configuration's interfaces say that they are: configuration << 24 | class, subclass, protocol.
+    private var classes: [UInt32] = []
+    /// The descriptor that is being read: the device's own, or a configuration.
+    private var isDevice = false
     private var reading: [UInt8] = []
+    /// idVendor << 16 | idProduct, as announced.
+    var identity: UInt32 = 0
+    /// Which interfaces the device may show; nil for any.
+    var interfaces: InterfaceRules?
+    /// What is wrong with the last descriptor: a number that belongs to the violation.
+    private(set) var wrong: UInt32 = 0
     private var configuration: UInt32 = 0
     /// By direction << 4 | number; 1 is in. Three bits each.
     private var low: UInt64 = .max
@@ -84,7 +93,10 @@ struct EndpointTable {
 
     // MARK: What is read
 
-    mutating func beginReading() { reading.removeAll(keepingCapacity: true) }
+    mutating func beginReading(ofDevice: Bool) {
+        reading.removeAll(keepingCapacity: true)
+        isDevice = ofDevice
+    }
 
     mutating func read(_ untrustedBytes: UnsafeRawBufferPointer) { reading.append(contentsOf: untrustedBytes) }
 
@@ -95,18 +107,61 @@ struct EndpointTable {
     /// - Returns: what is wrong with it.
     @inline(never)
     mutating func finishReading(asked: UInt32) -> GuardViolation? {
+        // Table 9-8 of the USB specification, revision 2.0: idVendor at 8, idProduct at 10. Drivers are chosen by them.
+        if isDevice {
+            guard reading.count >= 12, reading[1] == 1 else { return nil }
+            let found =
+                UInt32(reading[9]) << 24 | UInt32(reading[8]) << 16 | UInt32(reading[11]) << 8
+                | UInt32(reading[10])
+            wrong = found & 0xFFFF
+            return found == identity ? nil : .identityChanged
+        }
         guard reading.count >= 9, reading[1] == 2, reading[0] >= 9, Int(reading[0]) <= reading.count else { return nil }
-        guard UInt32(reading[2]) | UInt32(reading[3]) << 8 <= asked else { return nil }
         let value = UInt32(reading[5]) << 24
-        let known = entries.count
+        wrong = value >> 24
+        // A kernel that was told of more bytes than come looks at those that came, and probes drivers.
+        var known = classes.count
+        guard addClasses(value) else { return .denied }
+        guard UInt32(reading[2]) | UInt32(reading[3]) << 8 <= asked else {
+            classes.removeLast(classes.count - known)
+            return nil
+        }
+        guard classes.count <= Self.entryLimit else { return .configurationTooLarge }
+        guard Self.isSame(&classes, since: known, value) else { return .configurationChanged }
+        known = entries.count
         guard learn(value) else { return .configurationTooLarge }
-        // What was known of it before stands in a row.
-        guard let first = entries.firstIndex(where: { $0 & 0xFF00_0000 == value }), first < known else { return nil }
+        return Self.isSame(&entries, since: known, value) ? nil : .configurationChanged
+    }
+
+    /// Appends what every interface says that it is, also those that the kernel passes over.
+    /// - Returns: false when the policy denies one; `wrong` is its line then.
+    private mutating func addClasses(_ value: UInt32) -> Bool {
+        var position = Int(reading[0])
+        while position + 2 <= reading.count {
+            let length = Int(reading[position])
+            guard length >= 2, position + length <= reading.count else { break }
+            if reading[position + 1] == 4, length >= 9 {
+                var triple: UInt32 = 0
+                for byte in reading[(position + 5)...(position + 7)] { triple = triple << 8 | UInt32(byte) }
+                classes.append(value | triple)
+                if let line = interfaces?.denial(triple) {
+                    wrong = UInt32(line)
+                    return false
+                }
+            }
+            position += length
+        }
+        return true
+    }
+
+    /// Whether what was appended for a configuration is what was known of it. What is kept stands in a row.
+    private static func isSame(_ list: inout [UInt32], since known: Int, _ value: UInt32) -> Bool {
+        guard let first = list.firstIndex(where: { $0 & 0xFF00_0000 == value }), first < known else { return true }
         var i = 0
-        while known + i < entries.count, entries[first + i] == entries[known + i] { i += 1 }
-        let isSame = known + i == entries.count && (first + i == known || entries[first + i] & 0xFF00_0000 != value)
-        entries.removeLast(entries.count - known)
-        return isSame ? nil : .configurationChanged
+        while known + i < list.count, list[first + i] == list[known + i] { i += 1 }
+        let isSame = known + i == list.count && (first + i == known || list[first + i] & 0xFF00_0000 != value)
+        list.removeLast(list.count - known)
+        return isSame
     }
 
     /// Appends the entries of what was read.

@@ -76,7 +76,7 @@ public final class Guard {
     /// How many of the next bytes are payload that the guard need not see.
     public func unread(_ direction: GuardDirection) -> Int {
         let body = isCommands(direction) ? command : reply
-        let isLookedAt = body.isConfiguration || body.isDropped || isCommands(direction) && doubt.isOpen
+        let isLookedAt = body.isDescriptor || body.isDropped || isCommands(direction) && doubt.isOpen
         return isLookedAt ? 0 : body.payload
     }
 
@@ -165,6 +165,9 @@ public final class Guard {
         case nil: return .more
         case .success(let record)?:
             devid = record.devid
+            endpoints.identity = UInt32(record.vendor) << 16 | UInt32(record.product)
+            endpoints.interfaces = limits.interfaces?(record)
+            if let line = endpoints.interfaces?.denial(nil) { return refuse(.denied, UInt32(line)) }
             phase = .requests
         case .refused?: phase = .refused
         }

@@ -6,8 +6,8 @@ struct GuardBody {
     var payload = 0
     /// Isochronous packet descriptors.
     var descriptors = 0
-    /// The payload is a configuration, of so many bytes asked for: it is read before it goes on.
-    var isConfiguration = false
+    /// The payload is a descriptor of which so many bytes were asked for: it is read before it goes on.
+    var isDescriptor = false
     var asked: UInt32 = 0
     /// The importer's kernel waits for this reply no longer.
     var isDropped = false
@@ -39,11 +39,11 @@ extension Guard {
     func judgePayload(_ body: inout GuardBody, _ bytes: UnsafeMutableRawBufferPointer) -> GuardVerdict {
         let count = min(body.payload, bytes.count)
         body.payload &-= count
-        if body.isConfiguration {
+        if body.isDescriptor {
             endpoints.read(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[0..<count]))
             if body.payload == 0 {
-                body.isConfiguration = false
-                if let wrong = endpoints.finishReading(asked: body.asked) { return refuse(wrong) }
+                body.isDescriptor = false
+                if let wrong = endpoints.finishReading(asked: body.asked) { return refuse(wrong, endpoints.wrong) }
             }
         }
         return body.verdict(count)

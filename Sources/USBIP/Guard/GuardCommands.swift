@@ -103,7 +103,10 @@ extension Guard {
         let value = UInt32(bytes[42]) | UInt32(bytes[43]) << 8
         let index = UInt32(bytes[44]) | UInt32(bytes[45]) << 8
         switch (bytes[40], bytes[41]) {
-        case (0x80, 6) where value >> 8 == 2 && length > 0: entry.effect = .readsConfiguration
+        // The device's own descriptor, or one of its configurations.
+        case (0x80, 6) where 1...2 ~= value >> 8 && length > 0:
+            entry.effect = .readsDescriptor
+            entry.argument = value >> 8
         case (0x00, 9):
             entry.effect = .setsConfiguration
             entry.argument = value

@@ -74,11 +74,11 @@ extension Guard {
     private func take(_ entry: Outstanding, _ status: UInt32) {
         switch entry.effect {
         case .none: doubt.prove(entry.slot)
-        case .readsConfiguration:
+        case .readsDescriptor:
             guard status == 0, reply.payload > 0, !reply.isDropped else { break }
-            reply.isConfiguration = true
+            reply.isDescriptor = true
             reply.asked = entry.length
-            endpoints.beginReading()
+            endpoints.beginReading(ofDevice: entry.argument == 1)
         case .setsConfiguration:
             settingsUnderWay &-= 1
             doubt.forget()

@@ -37,6 +37,8 @@ public struct GuardLimits: Sendable {
     /// Commands without an answer. More are refused and not held back: behind them would wait the very CMD_UNLINKs
     /// that make room. A guest's drivers have a few dozen on their way.
     public var outstanding = 1024
+    /// What a policy allows of a device that is imported; nil for everything.
+    public var interfaces: (@Sendable (DeviceRecord) -> InterfaceRules)?
 
     public init() {}
 }

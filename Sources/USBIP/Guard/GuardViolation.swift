@@ -5,7 +5,7 @@ public enum GuardViolation: UInt8, CaseIterable, Sendable {
     case operation, tooEarly, notAsked, tooLate, wrongKind, otherDevice, badDirection, noEndpoint, seqnumInUse,
         tooManyOutstanding, badLength, badPacketCount, setupLength, setupDirection, scatterGather, packetOutside,
         packetTotal, answersNothing, badStatus, longerThanAsked, otherPacketCount, configurationChanged,
-        configurationTooLarge, framingUnclear
+        configurationTooLarge, framingUnclear, identityChanged, denied
 
     /// One line a case, in their order. (A table is a fraction of a `switch`'s code.)
     private static let lines: StaticString = """
@@ -33,6 +33,8 @@ public enum GuardViolation: UInt8, CaseIterable, Sendable {
         a configuration differs from what the device said of it before; its number is
         configurations have more endpoints than can be kept, which are
         a request cannot be told from the data before it on an endpoint that has answered nothing yet; it is
+        a device is another one than was announced; its product is
+        the policy does not allow the device, or an interface that it shows, by its line
         """
 
     /// What came, in words; a number belongs behind it.

@@ -4,13 +4,14 @@
 struct Outstanding {
     /// What an answer means beyond itself.
     enum Effect: UInt8 {
-        case none, readsConfiguration, setsConfiguration, setsInterface
+        case none, readsDescriptor, setsConfiguration, setsInterface
     }
 
     var seqnum: UInt32
     /// Bytes that were asked for.
     var length: UInt32 = 0
     /// CMD_UNLINK: the seqnum to unlink. SET_CONFIGURATION: wValue. SET_INTERFACE: wIndex << 16 | wValue.
+    /// GET_DESCRIPTOR: its type.
     var argument: UInt32 = 0
     /// number_of_packets: -1 to 1024.
     var packets: Int16 = 0

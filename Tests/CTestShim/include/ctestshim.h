@@ -34,6 +34,12 @@ void ct_kill(pid_t pid);
 pid_t ct_spawn(const char *_Nonnull path, char *_Nullable const *_Nonnull arguments, const int *_Nullable fds,
                int count, int *_Nonnull output);
 
+// In a child that has given up gaining privileges, has called `confine`, and then makes one system call: 0 when that
+// call worked, else its errno; -1 when `confine` failed.
+int ct_call_confined(int (*_Nonnull confine)(void), long number, long first, long second, long third);
+// Numbers of system calls, which differ between architectures, by name; -1 for one that is not known here.
+long ct_call_number(const char *_Nonnull name);
+
 // This process dies of SIGALRM after so many seconds, whatever it waits for.
 void ct_limit_life(unsigned seconds);
 #endif

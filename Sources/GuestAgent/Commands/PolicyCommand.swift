@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import RingTransport
+import USBIP
+
+/// `ringway policy check`: reads a policy, and says what it means for the devices of this guest.
+enum PolicyCommand {
+    @inline(never)
+    static func execute(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
+        guard let command = arguments.first, command == "check" else {
+            throw Diagnostic(.usage, "policy: the only command is `ringway policy check`")
+        }
+        let own = try CommandArguments.parse(Array(arguments.dropFirst()), command: "policy", words: 1)
+        guard let policy = try Policy.load(own.words.first) else {
+            return Output.result(compose("there is no \(Policy.defaultPath): every device may cross\n"))
+        }
+        var text = compose("\(policy.path): \(policy.lines.count) lines; what none of them fits is denied\n")
+        for device in LocalDevice.own() where !device.isHub {
+            let refusal = policy.refusal(exports: true, device.record, device.interfaces, serial: device.serial)
+            text += compose("\(device.busID.text) \(device.title): \(refusal ?? "may be exported")\n")
+        }
+        return Output.result(text)
+    }
+}
