@@ -55,6 +55,6 @@ unit_tests() {
 }
 
 [ -s "$results" ] || begin_results
-step "format" swift format lint --strict --parallel --recursive Package.swift Sources Tests
+step "format" swift format lint --strict --parallel --recursive Package.swift Sources Tests Fuzz
 step "preload library under ordinary Swift" type_check_shim
 if step "build" swift build --build-tests; then unit_tests; else record fail "unit tests (not built)"; fi

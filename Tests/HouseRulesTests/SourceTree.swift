@@ -18,7 +18,7 @@ enum SourceTree {
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     static let files: [SourceFile] = {
-        let folders = ["Sources", "Tests", "kernel", "mk", "packaging", "vm-configs", "models", "fuzz", ".ci"]
+        let folders = ["Sources", "Tests", "kernel", "mk", "packaging", "vm-configs", "models", "Fuzz", ".ci"]
         let paths = folders.flatMap { folder in
             (FileManager.default.enumerator(atPath: root.appendingPathComponent(folder).path)?.allObjects ?? [])
                 .compactMap { $0 as? String }.map { "\(folder)/\($0)" }

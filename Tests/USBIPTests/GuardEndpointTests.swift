@@ -89,6 +89,25 @@ struct GuardEndpointTests {
             } == [0x81, 2, 0x83])
     }
 
+    /// The kernel keeps the configuration that it has when it is told a number of 16 bits, while a device may look at
+    /// eight of them and say yes; and before any was set it may have another one than the importer read.
+    @Test("no interface is set where no configuration is")
+    func noConfigurationSet() {
+        let configuration = TestDevice.configuration
+        #expect(addresses(configuration) { $0.set(configuration: 0x101) } == [])
+        #expect(
+            addresses(configuration) {
+                $0.set(configuration: 0x101)
+                $0.set(interface: 1, 1)
+            } == [])
+        let session = GuardSession.imported(.exporter, configured: nil)
+        session.read(TestDevice.configuration(0, [Self.interface(0, 0, [Self.endpoint(0x81, 2)])]))
+        session.set(interface: 0, 0)
+        #expect(session.rules.endpoints[17] == .none)
+        session.set(configuration: 0)
+        #expect(session.rules.endpoints[17] == .bulk)
+    }
+
     @Test("endpoints that the kernel skips")
     func skipped() {
         func one(_ parts: [UInt8]...) -> [UInt8] { addresses(TestDevice.configuration(1, parts)) }

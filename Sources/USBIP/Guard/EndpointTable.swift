@@ -33,6 +33,8 @@ struct EndpointTable {
     /// What is wrong with the last descriptor: a number that belongs to the violation.
     private(set) var wrong: UInt32 = 0
     private var configuration: UInt32 = 0
+    /// It is one that there can be: before any was set, and behind a number that no kernel knows, no interface is set.
+    private var isSet = false
     /// By direction << 4 | number; 1 is in. Three bits each.
     private var low: UInt64 = .max
     private var high: UInt64 = .max
@@ -59,7 +61,8 @@ struct EndpointTable {
         configuration = value << 24
         low = .max
         high = .max
-        guard value <= 255 else { return }
+        isSet = value <= 255
+        guard isSet else { return }
         for (i, entry) in entries.enumerated() where entry & 0xFF00_00FF == configuration {
             let interface = entry & 0xFFFF_0000
             let isFirst = entries.firstIndex { $0 & 0xFFFF_00FF == interface } == i
@@ -70,7 +73,7 @@ struct EndpointTable {
     /// SET_INTERFACE was answered.
     @inline(never)
     mutating func set(interface: UInt32, setting: UInt32) {
-        guard interface <= 255 else { return }
+        guard isSet, interface <= 255 else { return }
         let wanted = configuration | interface << 16
         for entry in entries where entry & 0xFFFF_0000 == wanted { enable(entry, .none) }
         if setting <= 255 { enable(wanted | setting << 8) }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+@testable import USBIP
+
+/// Any bytes in both directions, in any pieces, past a guard of either role, from memory that ends where they end.
+func fuzzGuardBytes(_ input: inout Input) {
+    let start = input.byte()
+    var limits = GuardLimits()
+    limits.outstanding = start & 4 != 0 ? 3 : 1024
+    let rules = Guard(start & 1 == 0 ? .exporter : .importer, limits: limits)
+    var streams = [Watched(), Watched()]
+    if start & 2 == 0 {
+        streams[0].waiting = Sample.requestImport
+        pump(rules, &streams)
+        streams[1].waiting = Sample.replyImport
+        pump(rules, &streams)
+        must(rules.phase == .requests, "an import did not pass")
+    }
+    while !input.isEmpty, rules.violation == nil {
+        let what = input.byte()
+        streams[Int(what & 1)].waiting += input.bytes(1 + Int(what >> 1))
+        pump(rules, &streams)
+    }
+    guard let violation = rules.violation else { return }
+    must(!rules.sentence.isEmpty && rules.sentence.utf8.allSatisfy { 0x20...0x7E ~= $0 }, "no words: \(rules.sentence)")
+    // Whatever comes then, nothing passes any more.
+    for direction in [GuardDirection.inward, .outward] {
+        let verdict = withExactly([UInt8](repeating: 1, count: 64)) { rules.judge(direction, $0) }
+        must(verdict == .refuse(violation), "after \(violation): \(verdict)")
+    }
+}
+
+/// A direction's bytes that have come and not passed. Commands are 0, replies 1.
+private struct Watched {
+    var waiting: [UInt8] = []
+}
+
+private func pump(_ rules: Guard, _ streams: inout [Watched]) {
+    var moves = true
+    while moves {
+        moves = false
+        for index in [1, 0] {
+            let direction: GuardDirection = (index == 0) == !rules.isImporter ? .inward : .outward
+            while step(rules, direction, &streams[index]) { moves = true }
+        }
+    }
+}
+
+/// - Returns: whether bytes moved.
+private func step(_ rules: Guard, _ direction: GuardDirection, _ stream: inout Watched) -> Bool {
+    let unread = rules.unread(direction)
+    must(unread >= 0, "\(unread) bytes need not be read")
+    if unread > 0, rules.violation == nil {
+        let count = min(unread, stream.waiting.count)
+        rules.passed(direction, count)
+        stream.waiting.removeFirst(count)
+        return count > 0
+    }
+    let verdict = withExactly(stream.waiting) { rules.judge(direction, $0) }
+    switch verdict {
+    case .pass(let count), .drop(let count):
+        must(count > 0 && count <= stream.waiting.count, "\(verdict) of \(stream.waiting.count) bytes")
+        stream.waiting.removeFirst(count)
+        return true
+    case .more: must(stream.waiting.count < 320, "wants more than 320 bytes")
+    case .wait: must(rules.settingsUnderWay > 0, "waits for nothing")
+    case .refuse(let why): must(rules.violation == why, "\(why) is not kept")
+    }
+    return false
+}
