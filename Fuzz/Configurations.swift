@@ -9,7 +9,8 @@ import RingTransport
 func fuzzConfiguration(_ input: inout Input) {
     let kind = input.byte()
     let text = String(bytes: input.rest()[...])
-    switch kind & 3 {
+    switch kind & 7 {
+    case 4...: compareOverlaps(Array(text.utf8))
     case 0, 1: parseFile(text)
     case 2: parseArguments(text.words)
     default: parsePlaces(text)
@@ -63,6 +64,22 @@ private func parseArguments(_ words: [String]) {
         checkMessage(error)
         must(error.exitCode == .usage, "exit code \(error.exitCode): \(error.message)")
     }
+}
+
+/// Two places of one file against plain intervals.
+private func compareOverlaps(_ bytes: [UInt8]) {
+    guard bytes.count >= 4 else { return }
+    func place(_ offset: UInt8, _ size: UInt8) -> (SectionSpecification, Range<Int>)? {
+        let start = Int(offset & 15) * 4096
+        let length = Int(size & 7) * 4096
+        let text = "file:/m,offset=\(start)" + (length > 0 ? ",size=\(length)" : "")
+        guard let place = try? SectionSpecification(parsing: text) else { return nil }
+        return (place, start..<(length > 0 ? start + length : Int.max))
+    }
+    guard let one = place(bytes[0], bytes[1]), let other = place(bytes[2], bytes[3]) else {
+        return must(false, "a place that is no place: \(bytes)")
+    }
+    must(one.0.overlaps(other.0) == one.1.overlaps(other.1), "\(one.0.text) and \(other.0.text) overlap, or not")
 }
 
 private func parsePlaces(_ text: String) {

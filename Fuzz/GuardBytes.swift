@@ -8,6 +8,7 @@ func fuzzGuardBytes(_ input: inout Input) {
     var limits = GuardLimits()
     limits.outstanding = start & 4 != 0 ? 3 : 1024
     let rules = Guard(start & 1 == 0 ? .exporter : .importer, limits: limits)
+    let piece = [Int.max, 1, 7, 33][Int(start >> 3 & 3)]
     var streams = [Watched(), Watched()]
     if start & 2 == 0 {
         streams[0].waiting = Sample.requestImport
@@ -18,8 +19,12 @@ func fuzzGuardBytes(_ input: inout Input) {
     }
     while !input.isEmpty, rules.violation == nil {
         let what = input.byte()
-        streams[Int(what & 1)].waiting += input.bytes(1 + Int(what >> 1))
-        pump(rules, &streams)
+        var bytes = input.bytes(1 + Int(what >> 1))[...]
+        while !bytes.isEmpty {
+            streams[Int(what & 1)].waiting += bytes.prefix(piece)
+            bytes = bytes.dropFirst(piece)
+            pump(rules, &streams)
+        }
     }
     guard let violation = rules.violation else { return }
     must(!rules.sentence.isEmpty && rules.sentence.utf8.allSatisfy { 0x20...0x7E ~= $0 }, "no words: \(rules.sentence)")

@@ -62,7 +62,7 @@ private final class LinkRun {
             if what & 16 != 0 { beat.storeRelease(beat.loadAcquire() &+ 1) }
             follow(link.tick())
         case 13: link.changeDoorbell(UInt32(what >> 4))
-        case 14: _ = link.peerDoorbell()
+        case 14: otherPart(what >> 4)
         default:
             // An agent of this side that is alive on the section.
             let beat = SharedWord64(own.writable + SectionLayout.headerHeartbeat)
@@ -98,6 +98,17 @@ private final class LinkRun {
             state << 60 | epoch << 30 | UInt64(epochs[input.below(6)]))
     }
 
+    /// One part of the peer's word becomes another.
+    private func otherPart(_ which: UInt8) {
+        _ = link.peerDoorbell()
+        guard let word = peerWord else { return }
+        SharedWord64(peer.writable + SectionLayout.headerLinkWord).storeRelease(
+            LinkWord(
+                which & 1 == 0 ? word.state : .ready, epoch: word.epoch ^ UInt32(which >> 1 & 1),
+                acknowledged: word.acknowledged ^ UInt32(which >> 2 & 1)
+            ).raw)
+    }
+
     /// What a well-behaved peer would say next.
     private func honest() {
         let header = OwnHeader(peer.writable)
@@ -109,10 +120,13 @@ private final class LinkRun {
     }
 
     private func follow(_ event: LinkEvent) {
+        if link.isUp {
+            must(peerWord?.acknowledged == link.epoch && peerWord?.epoch == link.acknowledged, "up, and epochs differ")
+            must(peerWord?.state == .ready, "up, and the peer is not ready")
+        }
         switch event {
         case .up:
-            must(link.isUp && peerWord?.state == .ready, "up, and the peer is not ready")
-            must(peerWord?.acknowledged == link.epoch && peerWord?.epoch == link.acknowledged, "up, and epochs differ")
+            must(link.isUp, "up, and is not")
             must(resets > 0, "up without a section that was set up")
         case .lost: must(!link.isUp, "lost, and up")
         case .none, .ownSectionAlive: break
