@@ -8,7 +8,7 @@ RIG = "$$(swift build --show-bin-path)/ringway-rig"
 include mk/guest.mk
 include mk/sel4.mk
 
-.PHONY: help setup build check test test-long models fuzz demo rig clean
+.PHONY: help setup build check test test-long models fuzz hostile demo rig clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -33,6 +33,9 @@ models: ## checks the models of the protocols with spin
 fuzz: ## fuzzes everything that reads what a peer or a user wrote; FUZZ_SECONDS=n for each target (10)
 	@mk/tests/fuzz.sh
 
+hostile: ## a hostile peer against the agent; MUTATIONS=n (100000), SEED=s
+	@mk/tests/hostile.sh
+
 demo: setup ## a USB disk crosses two virtual machines; ARCH=aarch64, KEEP=1 leaves them up
 	@mk/demo.sh $(or $(ARCH),x86_64) $(if $(KEEP),--keep)
 
@@ -42,4 +45,4 @@ rig: ## lists the scenarios; SCENARIO=name runs one, ARCH=aarch64, FULL=1 in its
 	    $(if $(ARCH),--arch $(ARCH)) $(if $(FULL),--full),$(RIG) list)
 
 clean: ## removes what was built; downloaded packages stay
-	rm -rf .build .build-fuzz .build-results .build-sel4 .build-guest/x86_64 .build-guest/aarch64
+	rm -rf .build .build-asan .build-fuzz .build-results .build-sel4 .build-guest/x86_64 .build-guest/aarch64

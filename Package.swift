@@ -32,6 +32,10 @@ let package = Package(
         .executableTarget(
             name: "RingPeer", dependencies: ["RingBuffer", "CShim", "CTestShim", "TestSupport"],
             path: "Tests/RingPeer", swiftSettings: [.unsafeFlags(["-O"])]),
+        // What a peer that was taken over can do, against a real agent (mk/tests/hostile.sh).
+        .executableTarget(
+            name: "HostilePeer", dependencies: ["RingTransport", "RingBuffer", "CShim", "CTestShim", "TestSupport"],
+            path: "Tests/HostilePeer"),
         .testTarget(name: "RingBufferTests", dependencies: ["RingBuffer", "CShim", "TestSupport", "RingPeer"]),
         .testTarget(name: "RingTransportTests", dependencies: ["RingTransport", "TestSupport"]),
         .testTarget(name: "USBIPTests", dependencies: ["USBIP", "TestSupport"], exclude: ["Recordings"]),

@@ -24,7 +24,7 @@ verify() {
         cd "$work" || exit
         rm -f pan* ./*.trail
         spin -a ${define:+"$define"} "$model" >spin.log 2>&1 && gcc -O2 -w -DMEMLIM=2000 "$search" -o pan pan.c || exit
-        ./pan "${options[@]}" -m400000 >pan.log 2>&1
+        timeout 900 ./pan "${options[@]}" -m400000 >pan.log 2>&1
         # A search that was cut off has shown nothing.
         grep -q 'max search depth too small\|out of memory\|reached -DMEMLIM' pan.log && exit
         sed -n 's/.*depth reached [0-9]*, errors: \([0-9]*\).*/\1/p' pan.log

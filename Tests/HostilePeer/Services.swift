@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import CTestShim
+import Foundation
+import TestSupport
+
+/// The programs of the guest under attack, in a process of their own: port 7 sends back what comes, port 9 takes all and
+/// sends noise, port 3240 hands a device out as an exporter does and takes all.
+final class Services {
+    static let echo: UInt16 = 7
+    static let noise: UInt16 = 9
+    static let usb: UInt16 = 3240
+
+    private let pid: pid_t
+
+    init(_ folder: String) throws {
+        let listeners = try [Self.echo, Self.noise, Self.usb].map { ($0, try Self.listen("\(folder)/port/\($0).4")) }
+        let parent = getpid()
+        pid = ct_fork()
+        if pid == 0 {
+            ct_limit_life(7200)
+            Self.serve(listeners, parent)
+            ct_exit(0)
+        }
+        listeners.forEach { close($0.1) }
+    }
+
+    deinit { ct_kill(pid) }
+
+    private static func listen(_ path: String) throws -> Int32 {
+        let fd = socket(AF_UNIX, cs_sock_stream() | cs_sock_cloexec() | cs_sock_nonblock(), 0)
+        var address = sockaddr_un()
+        let length = cs_unix_address(&address, path)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(fd, $0, length) }
+        }
+        guard result == 0, CShim.listen(fd, 64) == 0 else { throw SystemFailure("listen at \(path)") }
+        return fd
+    }
+
+    private static func serve(_ listeners: [(UInt16, Int32)], _ parent: pid_t) {
+        var streams: [(port: UInt16, socket: Int32)] = []
+        var room = [UInt8](repeating: 0x5A, count: 65536)
+        while getppid() == parent {
+            var list = (listeners.map(\.1) + streams.map(\.socket)).map {
+                pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+            }
+            poll(&list, nfds_t(list.count), 1000)
+            for (index, entry) in list.enumerated().reversed() where entry.revents != 0 {
+                if index < listeners.count {
+                    let socket = cs_accept(entry.fd)
+                    if socket >= 0 { streams.append((listeners[index].0, socket)) }
+                } else if !answer(streams[index - listeners.count], &room) {
+                    close(streams.remove(at: index - listeners.count).socket)
+                }
+            }
+        }
+    }
+
+    /// - Returns: false at the end of the stream.
+    private static func answer(_ stream: (port: UInt16, socket: Int32), _ room: inout [UInt8]) -> Bool {
+        let count = recv(stream.socket, &room, room.count, cs_msg_dontwait())
+        if count < 0, cs_errno() == EAGAIN { return true }
+        guard count > 0 else { return false }
+        let flags = cs_msg_dontwait() | cs_msg_nosignal()
+        switch stream.port {
+        case echo: _ = send(stream.socket, room, count, flags)
+        case noise: _ = send(stream.socket, room, 1 + count % 4096, flags)
+        default:
+            // OP_REQ_IMPORT is answered; URBs never are.
+            if room[0] == 1, room[2] == 0x80 { _ = send(stream.socket, USBBytes.replyImport, 320, flags) }
+        }
+        return true
+    }
+}
+
+/// USB/IP's bytes, as the document has them.
+enum USBBytes {
+    static let busID: [UInt8] = Array("1-1".utf8) + [UInt8](repeating: 0, count: 29)
+    static let requestImport: [UInt8] = [1, 0x11, 0x80, 3, 0, 0, 0, 0] + busID
+    static let replyImport: [UInt8] =
+        [1, 0x11, 0, 3, 0, 0, 0, 0] + Array("/sys/1-1".utf8) + [UInt8](repeating: 0, count: 248) + busID
+        + [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x46, 0xF4, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1]
+
+    /// A PDU with any values in it.
+    static func header(_ random: inout SeededGenerator, command: UInt32) -> [UInt8] {
+        let edges: [UInt32] = [0, 1, 2, 8, 48, 0xFFFF_FFFF, 0x7FFF_FFFF, 0x0004_0000, 1025]
+        var words: [UInt32] = [command, UInt32.random(in: 1...3, using: &random), command < 3 ? 0x0001_0002 : 0, 0, 0]
+        words[3] = UInt32.random(in: 0...2, using: &random)
+        words[4] = UInt32.random(in: 0...16, using: &random)
+        while words.count < 12 { words.append(edges[Int.random(in: 0..<edges.count, using: &random)]) }
+        return words.flatMap { word in withUnsafeBytes(of: word.bigEndian) { Array($0) } }
+    }
+}
