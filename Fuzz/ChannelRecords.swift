@@ -10,8 +10,8 @@ nonisolated(unsafe) private let peer = PeerMemory(size: geometry.sectionSize)
 nonisolated(unsafe) private let controls = PeerMemory(size: 4096)
 nonisolated(unsafe) private let identity = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
 
-/// A channel whose peer's page holds anything, at any step: what this side says of itself stays what the protocol allows,
-/// a fault is for good, and no byte is read or written that is not the ring's.
+/// A channel whose peer's page holds anything, at any step: what this side says of itself stays what the protocol
+/// allows, a fault is for good, and no byte is read or written that is not the ring's.
 func fuzzChannelRecords(_ input: inout Input) {
     for memory in [own, peer, controls] { memory.clear() }
     identity.pointee = 42

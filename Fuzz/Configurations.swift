@@ -4,8 +4,8 @@ import RingTransport
 
 @testable import GuestAgent
 
-/// Any text as configuration file, flags or a single place: it is refused in one line that says where, or understood, and
-/// what is understood is understood again from what was made of it.
+/// Any text as configuration file, flags or a single place: it is refused in one line that says where, or understood,
+/// and what is understood is understood again from what was made of it.
 func fuzzConfiguration(_ input: inout Input) {
     let kind = input.byte()
     let text = String(bytes: input.rest()[...])

@@ -16,8 +16,8 @@ nonisolated(unsafe) private let manager: DeviceManager = {
     return manager
 }()
 
-/// Programs that say anything to `devices.sock`, in any pieces: each line is answered with an exit code in a line of its
-/// own, and what is kept of it can be read again.
+/// Programs that say anything to `devices.sock`, in any pieces: each line is answered with an exit code in a line of
+/// its own, and what is kept of it can be read again.
 func fuzzDeviceRequests(_ input: inout Input) {
     var programs: [(socket: Int32, answer: [UInt8])] = []
     while !input.isEmpty {

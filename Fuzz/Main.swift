@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
 
-/// One thing to fuzz. To add one: write its closure in a file of its own, name it in `targets`, and put a few inputs into
-/// a folder of its name in `Fuzz/corpus`. Nothing else has to know.
+/// One thing to fuzz. To add one: write its closure in a file of its own, name it in `targets`, and put a few inputs
+/// into a folder of its name in `Fuzz/corpus`. Nothing else has to know.
 struct Target: Sendable {
     let name: String
     let run: @Sendable (inout Input) -> Void

@@ -122,7 +122,8 @@ struct Mutator {
         set(victim.own, places[below(places.count)], UInt32(truncatingIfNeeded: random.next()))
     }
 
-    /// The agent's own published words, where a monitor lets both guests write both sections: it believes its own memory.
+    /// The agent's own published words, where a monitor lets both guests write both sections: it believes its own
+    /// memory.
     private mutating func agents(_ channel: Channel) {
         let page = victim.agents + SectionLayout.channelPage(channel.number)
         let places = [

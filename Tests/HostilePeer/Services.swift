@@ -4,8 +4,8 @@ import CTestShim
 import Foundation
 import TestSupport
 
-/// The programs of the guest under attack, in a process of their own: port 7 sends back what comes, port 9 takes all and
-/// sends noise, port 3240 hands a device out as an exporter does and takes all.
+/// The programs of the guest under attack, in a process of their own: port 7 sends back what comes, port 9 takes all
+/// and sends noise, port 3240 hands a device out as an exporter does and takes all.
 final class Services {
     static let echo: UInt16 = 7
     static let noise: UInt16 = 9

@@ -5,9 +5,9 @@ import RingBuffer
 import RingTransport
 import TestSupport
 
-/// Mutations in rounds. In a round the link stays up, one thing is done to some channel at a time, and it counts when the
-/// honest connection has carried bytes through the agent since. At a round's end the agent is asked what it found, then
-/// the link itself is attacked, and comes up again.
+/// Mutations in rounds. In a round the link stays up, one thing is done to some channel at a time, and it counts when
+/// the honest connection has carried bytes through the agent since. At a round's end the agent is asked what it
+/// found, then the link itself is attacked, and comes up again.
 final class Storm {
     static let roundLength = 256
     private let victim: Victim
@@ -23,6 +23,7 @@ final class Storm {
     private var lostFaults = 0
     private var knownFaults = 0
     private var reasons: [String: Int] = [:]
+    private var memoryAtFirst = "unknown"
     private var usbPhase: [Int: Int] = [:]
 
     /// What status says of a channel's fault, by a part of the sentence.
@@ -59,6 +60,7 @@ final class Storm {
             try tally()
             try attackLink()
             rounds += 1
+            if rounds == 20 { memoryAtFirst = victim.residentMemory() }
         }
     }
 
@@ -282,18 +284,17 @@ final class Storm {
         print("\(counted) mutations that the agent has looked at since, \(uncounted) that cost the honest connection")
         print("\(honestBytes >> 20) MB on the honest connection, each byte compared")
         print("\(counters["times-up"] ?? 0) times up, \(rounds) rounds")
-        print(
-            "mutations: \(Self.list(Dictionary(uniqueKeysWithValues: mutator.counts.map { ($0.key.rawValue, $0.value) })))"
-        )
+        let mutations = mutator.counts.map { ($0.key.rawValue, $0.value) }
+        print("mutations: \(Self.list(Dictionary(uniqueKeysWithValues: mutations)))")
         print("faults: \(Self.list(faults)), and \(lostFaults) whose words a relink took")
         print("why the link waited: \(Self.list(reasons))")
         print("counters: \(Self.list(counters))")
         let refusals = log.compactMap { line in
             line.range(of: "does not allow: ").map { String(line[$0.upperBound...].prefix { $0 != ";" }.prefix(40)) }
         }
-        print(
-            "refused by the guard, as far as the log has room: \(Self.list(Dictionary(refusals.map { ($0, 1) }, uniquingKeysWith: +)))"
-        )
+        let refused = Dictionary(refusals.map { ($0, 1) }, uniquingKeysWith: +)
+        print("refused by the guard, as far as the log has room: \(Self.list(refused))")
+        print("the agent's memory: \(memoryAtFirst), now \(victim.residentMemory())")
         let missing =
             Self.faultWords.keys.filter { faults[$0] == nil } + Self.reasonWords.keys.filter { reasons[$0] == nil }
         guard missing.isEmpty else { throw Failed(message: "never seen: \(missing.sorted().joined(separator: ", "))") }

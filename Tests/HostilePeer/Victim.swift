@@ -141,6 +141,15 @@ final class Victim {
             + words[1...].flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
     }
 
+    /// Of its data path, which is the child of the process that was started.
+    func residentMemory() -> String {
+        let children = try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
+        let child = children?.split(separator: " ").first ?? "self"
+        let status = try? String(contentsOfFile: "/proc/\(child)/status", encoding: .utf8)
+        let line = status?.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        return line.map { $0.dropFirst(6).trimmingCharacters(in: .whitespaces) } ?? "unknown"
+    }
+
     /// Lines of the log so far.
     func logLines() throws -> [Substring] {
         try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")

@@ -15,7 +15,7 @@ export SWIFT_BACKTRACE=enable=no
 export ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=32:malloc_context_size=3
 
 if ! make --no-print-directory -f mk/fuzz.mk -j2 fuzz-program >"$build/build.log" 2>&1; then
-    if grep -q 'libclang_rt.fuzzer\|libFuzzer.*not supported\|unsupported option .-sanitize=fuzzer' "$build/build.log"; then
+    if grep -q "libclang_rt.fuzzer\|unsupported option '-sanitize=fuzzer" "$build/build.log"; then
         echo "skip fuzz (this Swift has no libFuzzer)"
         exit 77
     fi
@@ -31,7 +31,8 @@ fuzz() {
     "$fuzz" "target=$target" -max_total_time="$seconds" -max_len=2048 -len_control=20 -timeout=120 \
         -artifact_prefix="$found/$target-" -print_final_stats=1 "$corpus" "Fuzz/corpus/$target" >"$log" 2>&1
     local status=$?
-    figures=$(sed -n 's/^#\([0-9]*\)\s*DONE *cov: \([0-9]*\).* corp: \([0-9]*\)\/\([^ ]*\).*/\1 executions, \2 edges, corpus of \3 (\4)/p' "$log")
+    local done='^#\([0-9]*\)\s*DONE *cov: \([0-9]*\).* corp: \([0-9]*\)\/\([^ ]*\).*'
+    figures=$(sed -n "s/$done/\1 executions, \2 edges, corpus of \3 (\4)/p" "$log")
     if [ $status -eq 0 ] && [ -n "$figures" ]; then
         echo "pass fuzz $target: $figures"
         return
