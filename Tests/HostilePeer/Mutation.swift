@@ -20,13 +20,20 @@ enum Mutation: String, CaseIterable {
     }
 }
 
+/// A channel with an odd number carries noise, and its ring holds nothing but bytes that name it: whatever a lie makes
+/// the agent read, bytes of elsewhere show in the program that gets them. The others carry USB/IP.
+extension Channel {
+    var carriesNoise: Bool { number & 1 != 0 }
+    var service: UInt16 { carriesNoise ? Services.noise : Services.usb }
+}
+
 /// Does to channels 1 to 15 what the seed says. The words are written as any peer can: past the code that would not.
 struct Mutator {
     let victim: Victim
     var random: SeededGenerator
     private(set) var counts: [Mutation: Int] = [:]
-    /// An old state of a channel page.
-    private var snapshot: [UInt8] = []
+    /// Old states of a channel page, one of each kind of channel.
+    private var snapshots: [[UInt8]] = [[], []]
 
     init(_ victim: Victim, seed: UInt64) {
         self.victim = victim
@@ -46,7 +53,7 @@ struct Mutator {
         case .state: publish(page, channel.incarnation &+ UInt32(below(3)) &- 1, UInt32(below(9)))
         case .replayedState: publish(page, channel.incarnation, UInt32(below(7)))
         case .port:
-            set(page, SectionLayout.channelPort, [0, 65536, .max, UInt32(Services.noise)][below(4)])
+            set(page, SectionLayout.channelPort, [0, 65536, .max, UInt32(channel.service)][below(4)])
             publish(page, channel.incarnation &+ 1, ChannelState.open.rawValue)
         case .startIndex:
             set(page, SectionLayout.channelStartIndex, index(channel.producer.tail))
@@ -64,7 +71,7 @@ struct Mutator {
         case .othersOpen:
             set(page, SectionLayout.channelPort, 3240)
             publish(page, channel.incarnation &+ 1, ChannelState.open.rawValue)
-        case .replayedPage: replay(page)
+        case .replayedPage: replay(page, channel.number & 1)
         case .doorbellStorm: for _ in 0..<100 { victim.ring() }
         case .headerWords: header()
         case .agentsWords: agents(channel)
@@ -92,23 +99,45 @@ struct Mutator {
         let data = victim.own + SectionLayout.ringData(channel.number, Victim.geometry)
         let size = Victim.geometry.ringCapacity
         if channel.isEstablished, channel.fault == nil, var hold = try? channel.producer.hold() {
-            let bytes = (0..<8).flatMap { _ in USBBytes.header(&random, command: UInt32(1 + below(4))) }
+            let bytes = (0..<8).flatMap { _ in payload(channel) }
             _ = try? bytes.withUnsafeBytes { try hold.write($0) }
             _ = hold.finish(peerPolls: false)
             victim.ring()
         }
         for _ in 0..<256 {
-            data.storeBytes(of: random.next(), toByteOffset: below(size / 8) * 8, as: UInt64.self)
+            let word = channel.carriesNoise ? Self.noise(channel.number, random.next()) : random.next()
+            data.storeBytes(of: word, toByteOffset: below(size / 8) * 8, as: UInt64.self)
         }
     }
 
-    /// Keeps a page, or puts back one that was kept, from whatever channel.
-    private mutating func replay(_ page: UnsafeMutableRawPointer) {
+    /// Eight bytes that name a channel.
+    static func noise(_ number: Int, _ word: UInt64) -> UInt64 {
+        word & 0x0F0F_0F0F_0F0F_0F0F | UInt64(number) &* 0x1010_1010_1010_1010
+    }
+
+    /// What a channel carries: some bytes of its own, or a PDU.
+    mutating func payload(_ channel: Channel) -> [UInt8] {
+        guard channel.carriesNoise else { return USBBytes.header(&random, command: UInt32(1 + below(4))) }
+        return (0..<6).flatMap { _ in withUnsafeBytes(of: Self.noise(channel.number, random.next())) { Array($0) } }
+    }
+
+    /// Before the first connection.
+    mutating func fillRings() {
+        for number in stride(from: 1, to: Victim.geometry.channels, by: 2) {
+            let data = victim.own + SectionLayout.ringData(number, Victim.geometry)
+            for place in stride(from: 0, to: Victim.geometry.ringCapacity, by: 8) {
+                data.storeBytes(of: Self.noise(number, random.next()), toByteOffset: place, as: UInt64.self)
+            }
+        }
+    }
+
+    /// Keeps a page, or puts back one that was kept, from whatever channel of its kind.
+    private mutating func replay(_ page: UnsafeMutableRawPointer, _ kind: Int) {
         let size = 0x280
-        if snapshot.isEmpty || below(3) == 0 {
-            snapshot = Array(UnsafeRawBufferPointer(start: page, count: size))
+        if snapshots[kind].isEmpty || below(3) == 0 {
+            snapshots[kind] = Array(UnsafeRawBufferPointer(start: page, count: size))
         } else {
-            snapshot.withUnsafeBytes { page.copyMemory(from: $0.baseAddress!, byteCount: size) }
+            snapshots[kind].withUnsafeBytes { page.copyMemory(from: $0.baseAddress!, byteCount: size) }
         }
     }
 

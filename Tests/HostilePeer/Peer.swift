@@ -69,7 +69,7 @@ final class Peer {
             try patience.check("the link does not come up: \(link.reason), \(channels[0].state)")
             try victim.checkAlive()
             guard turn() else {
-                victim.waitForBell()
+                try victim.waitForBell()
                 continue
             }
             let channel = channels[0]
@@ -79,7 +79,7 @@ final class Peer {
             if channel.fault != nil { throw Failed(message: "the agent broke channel 0: \(channel.fault!)") }
             if channel.isFree() { channel.open(port: Services.echo) }
             ringForRecords()
-            victim.waitForBell()
+            try victim.waitForBell()
         }
     }
 
@@ -123,7 +123,7 @@ final class Peer {
             back += room[..<got]
             if got == 0, try channel.consumer.hold().mayWait() {
                 try patience.check("the honest connection stands still")
-                victim.waitForBell()
+                try victim.waitForBell()
             }
         }
         guard back == sent else { throw Failed(message: "the honest connection carried other bytes than were sent") }

@@ -18,8 +18,8 @@ final class Services {
         let parent = getpid()
         pid = ct_fork()
         if pid == 0 {
-            ct_limit_life(7200)
-            Self.serve(listeners, parent)
+            ct_limit_life(21_600)
+            Self.serve(listeners, parent, Self.complaint(folder))
             ct_exit(0)
         }
         listeners.forEach { close($0.1) }
@@ -38,8 +38,27 @@ final class Services {
         return fd
     }
 
-    private static func serve(_ listeners: [(UInt16, Int32)], _ parent: pid_t) {
-        var streams: [(port: UInt16, socket: Int32)] = []
+    /// The file that says that a program got what it should not.
+    static func complaint(_ folder: String) -> String { folder + "/wrong-bytes" }
+
+    private final class Served {
+        let port: UInt16
+        let socket: Int32
+        /// Of noise: the channel that its first byte names.
+        var channel: UInt8?
+
+        init(_ port: UInt16, _ socket: Int32) { (self.port, self.socket) = (port, socket) }
+
+        /// - Returns: false when bytes name another channel than those before.
+        func takes(_ bytes: ArraySlice<UInt8>) -> Bool {
+            let named = channel ?? bytes.first.map { $0 >> 4 }
+            channel = named
+            return bytes.allSatisfy { $0 >> 4 == named }
+        }
+    }
+
+    private static func serve(_ listeners: [(UInt16, Int32)], _ parent: pid_t, _ complaint: String) {
+        var streams: [Served] = []
         var room = [UInt8](repeating: 0x5A, count: 65536)
         while getppid() == parent {
             var list = (listeners.map(\.1) + streams.map(\.socket)).map {
@@ -49,8 +68,8 @@ final class Services {
             for (index, entry) in list.enumerated().reversed() where entry.revents != 0 {
                 if index < listeners.count {
                     let socket = cs_accept(entry.fd)
-                    if socket >= 0 { streams.append((listeners[index].0, socket)) }
-                } else if !answer(streams[index - listeners.count], &room) {
+                    if socket >= 0 { streams.append(Served(listeners[index].0, socket)) }
+                } else if !answer(streams[index - listeners.count], &room, complaint) {
                     close(streams.remove(at: index - listeners.count).socket)
                 }
             }
@@ -58,14 +77,16 @@ final class Services {
     }
 
     /// - Returns: false at the end of the stream.
-    private static func answer(_ stream: (port: UInt16, socket: Int32), _ room: inout [UInt8]) -> Bool {
+    private static func answer(_ stream: Served, _ room: inout [UInt8], _ complaint: String) -> Bool {
         let count = recv(stream.socket, &room, room.count, cs_msg_dontwait())
         if count < 0, cs_errno() == EAGAIN { return true }
         guard count > 0 else { return false }
         let flags = cs_msg_dontwait() | cs_msg_nosignal()
         switch stream.port {
         case echo: _ = send(stream.socket, room, count, flags)
-        case noise: _ = send(stream.socket, room, 1 + count % 4096, flags)
+        case noise:
+            if !stream.takes(room[..<count]) { close(creat(complaint, 0o600)) }
+            _ = send(stream.socket, room, 1 + count % 4096, flags)
         default:
             // OP_REQ_IMPORT is answered; URBs never are.
             if room[0] == 1, room[2] == 0x80 { _ = send(stream.socket, USBBytes.replyImport, 320, flags) }

@@ -49,6 +49,7 @@ final class Storm {
     }
 
     func run(_ mutations: Int) throws {
+        mutator.fillRings()
         try peer.comeUp()
         while counted < mutations {
             for _ in 0..<Self.roundLength where counted < mutations {
@@ -93,7 +94,7 @@ final class Storm {
         default: break
         }
         if channel.isFree() {
-            channel.open(port: mutator.below(2) == 0 ? Services.noise : Services.usb)
+            channel.open(port: channel.service)
         } else if channel.isEstablished {
             exchange(channel)
             if mutator.below(16) == 0 { channel.finish() }
@@ -105,10 +106,10 @@ final class Storm {
 
     private func exchange(_ channel: Channel) {
         let phase = usbPhase[channel.number] ?? 0
-        var bytes =
-            phase == 0
-            ? USBBytes.requestImport : USBBytes.header(&mutator.random, command: UInt32(1 + mutator.below(4)))
-        if !channel.opensHere { bytes = phase == 0 ? USBBytes.replyImport : bytes }
+        var bytes = mutator.payload(channel)
+        if phase == 0, !channel.carriesNoise {
+            bytes = channel.opensHere ? USBBytes.requestImport : USBBytes.replyImport
+        }
         usbPhase[channel.number] = phase + 1
         do throws(RingError) {
             var room = [UInt8](repeating: 0, count: 8192)
@@ -155,6 +156,7 @@ final class Storm {
     // MARK: What the agent found
 
     private func tally() throws {
+        try victim.checkBounds()
         let status = try victim.status()
         let counters = status["counters"] as? [String: Int] ?? [:]
         let total = counters["peer-faults"] ?? 0
@@ -205,7 +207,7 @@ final class Storm {
         try victim.pass()
         counted += 1
         if rounds < 48 || rounds % 16 < 2 { try hearReason() }
-        if mutator.below(8) == 0 { try halfWay() }
+        if rounds % 12 == 3 || mutator.below(8) == 0 { try halfWay() }
         try comeBack()
     }
 

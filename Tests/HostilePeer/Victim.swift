@@ -74,10 +74,21 @@ final class Victim {
     }
 
     /// Sleeps until the agent rings, or for a heartbeat: it may have had no reason to.
-    func waitForBell() {
+    /// - Throws: when it has ended.
+    func waitForBell() throws {
         var entry = pollfd(fd: bells.toPeer, events: Int16(POLLIN), revents: 0)
         var count: UInt64 = 0
-        if poll(&entry, 1, 10) > 0 { _ = read(bells.toPeer, &count, 8) }
+        if poll(&entry, 1, 10) > 0 { _ = read(bells.toPeer, &count, 8) } else { try checkAlive() }
+    }
+
+    /// Whether bytes went where none belong: from elsewhere to a program, or behind the rings of the agent's section.
+    func checkBounds() throws {
+        guard access(Services.complaint(runtime), F_OK) != 0 else {
+            throw Failed(message: "a program was given bytes of another channel's ring")
+        }
+        let used = Self.geometry.sectionSize
+        let rest = UnsafeRawBufferPointer(start: agents + used, count: Self.sectionSize - used)
+        guard rest.allSatisfy({ $0 == 0 }) else { throw Failed(message: "the agent wrote behind its last ring") }
     }
 
     // MARK: What it says
