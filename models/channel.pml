@@ -3,16 +3,16 @@
  * A channel that is opened and closed from both sides (Channel.swift): records, incarnations, bytes under way.
  *
  * Checked: a byte is read only in the connection that it was written in (assertions); no record ever shows what a
- * correct peer cannot show, which would be a fault and cost the channel (assertions); an opener that was told "closed in
- * order" had every byte read; both sides come to rest closed in one incarnation, whoever opened, refused, finished or
- * reset at whatever step (ltl settled).
- * Bounds: CONNECTIONS incarnations of one channel, BYTES bytes each way in each, a ring of BYTES; either side may finish,
- * and reset, at every step, also both at once. The record's fields are read behind its state, one after the other, as in
- * PeerRecord.load; every access is a step.
+ * correct peer cannot show, which would be a fault and cost the channel (assertions); a side that was told "closed
+ * in order" had every byte read; both sides come to rest closed in one incarnation, whoever opened, refused, finished
+ * or reset at whatever step (ltl settled).
+ * Bounds: CONNECTIONS incarnations of one channel, BYTES bytes each way in each, a ring of BYTES; either side may
+ * finish, and reset, at every step, also both at once. The record's fields are read behind its state, one after the
+ * other, as in PeerRecord.load; every access is a step.
  * Broken variants, each of which must fail: EARLY_REUSE (a channel is opened again before the peer shows it closed),
- * NO_INCARNATION (a record of another incarnation counts), ZEROED_INDEX (a connection starts at 0 and not where the ring
- * stands), STATE_FIRST (the state is published before the fields that it vouches for), FINISH_OVERTAKES (the end is told
- * without the final index).
+ * NO_INCARNATION (a record of another incarnation counts), ZEROED_INDEX (a connection starts at 0 and not where the
+ * ring stands), STATE_FIRST (the state is published before the fields that it vouches for), FINISH_OVERTAKES (the end
+ * is told without the final index).
  * Run time: some ten seconds; 2.4 million states.
  */
 #ifndef CONNECTIONS
@@ -68,7 +68,13 @@ proctype side(byte me) {
                 if
                 :: seenState == OPEN ->
                     forget;
-                    atomic { incarnation = seenNumber; peerStart = seenStart; pending = true; gaveUp = false; written = 0 }
+                    atomic {
+                        incarnation = seenNumber;
+                        peerStart = seenStart;
+                        pending = true;
+                        gaveUp = false;
+                        written = 0
+                    }
                 :: seenState == RESET -> incarnation = seenNumber; publish(CLOSED)
                 :: else -> fault
                 fi
@@ -98,7 +104,8 @@ proctype side(byte me) {
                 if
                 :: seenState == OPEN && me == 1 && !established
                 :: seenState == ACCEPTED && me == 0 -> goto ended
-                :: seenState == ESTABLISHED && me == 1 -> if :: established -> goto ended :: else -> established = true fi
+                :: seenState == ESTABLISHED && me == 1 ->
+                    if :: established -> goto ended :: else -> established = true fi
                 :: seenState == FINISHED ->
                     if
                     :: !established -> established = true
@@ -115,7 +122,7 @@ proctype side(byte me) {
                 :: seenState == CLOSED ->
                     /* FINISHED may have been overwritten: the final index stands. In order, or bytes are missing. */
                     if
-                    :: mine == FINISHED && ((hasFinal && peerFinal == head[me]) || (!hasFinal && seenFinal == head[me])) ->
+                    :: mine == FINISHED && (hasFinal -> peerFinal : seenFinal) == head[me] ->
                         assert(head[me] == tail[1 - me])
                     :: else
                     fi;
