@@ -16,6 +16,10 @@ struct AgentSetup {
         case .window:
             driver = "load ringway_uio || exit"
             sections = ("uio:ringway,map=0,offset=0,size=2M", "uio:ringway,map=0,offset=2M,size=2M")
+        case .connection:
+            driver = "load connection || exit"
+            let (a, b) = role == .exporter ? ("out", "in") : ("in", "out")
+            sections = ("uio:\(a),map=1", "uio:\(b),map=1")
         case .node:
             driver = "load ringway_uio || exit"
             sections = ("uio:ringway,map=0,offset=0,size=8M", "uio:ringway,map=0,offset=8M,size=8M")
@@ -33,11 +37,16 @@ struct AgentSetup {
             side = \(role == .exporter ? "a" : "b")
             section-a = \(sections.a)
             section-b = \(sections.b)
-            doorbell = \(setup.effectiveDoorbell == .uio ? "uio:ringway" : "none")
-            \(setup.section == .window ? Self.smallSections : "")
+            doorbell = \(doorbell)
+            \(setup.section == .window || setup.section == .connection ? Self.smallSections : "")
             END
             ringway config check
             """
+    }
+
+    private var doorbell: String {
+        guard setup.effectiveDoorbell == .uio else { return "none" }
+        return setup.section == .connection ? "connection:in,ring=out" : "uio:ringway"
     }
 
     /// As many channels as fit 2 MiB with rings that are large enough to be fast; the importer opens most of them.

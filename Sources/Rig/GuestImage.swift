@@ -169,7 +169,8 @@ public struct GuestImage {
         let names =
             GuestModules.names(role: request.role, architecture: request.architecture) + request.extraModules
         try GuestModules.add(
-            names, own: [module], tree: tree, staging: staging.appendingPathComponent("modules"), to: &contents)
+            names, own: [module] + request.moduleFiles, tree: tree, staging: staging.appendingPathComponent("modules"),
+            to: &contents)
         // Not in the image, but what boots it.
         try contents.mustMatch(tree.kernel, of: tree.image, named: "boot/\(tree.kernel.lastPathComponent)")
     }

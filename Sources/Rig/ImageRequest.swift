@@ -103,6 +103,8 @@ public struct ImageRequest: Sendable {
     public var extraFiles: [GuestFile]
     /// Kernel modules beyond those of the role.
     public var extraModules: [String]
+    /// Built modules, for the guest's kernel, that no package has.
+    public var moduleFiles: [URL]
     public var packageFiles: [PackageFile]
     /// The root lies on a disk, and the image only starts it.
     public var isOnDisk: Bool
@@ -113,8 +115,8 @@ public struct ImageRequest: Sendable {
     public init(
         root: URL, output: URL, role: GuestRole, kind: ImageKind = .stock, configuration: String,
         agent: AgentBinaries?, architecture: GuestArchitecture = .x86_64, extraFiles: [GuestFile] = [],
-        extraModules: [String] = [], packageFiles: [PackageFile] = [], isOnDisk: Bool = false, ballastBytes: Int = 0,
-        cache: URL? = nil
+        extraModules: [String] = [], moduleFiles: [URL] = [], packageFiles: [PackageFile] = [], isOnDisk: Bool = false,
+        ballastBytes: Int = 0, cache: URL? = nil
     ) {
         self.root = root
         self.output = output
@@ -125,6 +127,7 @@ public struct ImageRequest: Sendable {
         self.architecture = architecture
         self.extraFiles = extraFiles
         self.extraModules = extraModules
+        self.moduleFiles = moduleFiles
         self.packageFiles = packageFiles
         self.isOnDisk = isOnDisk
         self.ballastBytes = ballastBytes

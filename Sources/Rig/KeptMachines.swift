@@ -66,7 +66,7 @@ extension ScenarioRunner {
             return KeptMachine(
                 name: guest.name, run: folder.logs.lastPathComponent, process: process,
                 sockets: guest.machine.sockets, socketFolder: folder.sockets.path,
-                files: files + [guest.image.url.path])
+                files: files + (guest.builtImage.map { [$0.url.path] } ?? []))
         }
         try KeptMachine.add(kept, root: environment.root)
         Cleanup.shared.cancelAll()

@@ -44,6 +44,11 @@ struct GuestSetup: Sendable, Equatable {
         case window
         /// Our UIO driver on a node of the device tree, instead of ivshmem.
         case node
+        /// The CAmkES VM's own driver: a section of 2 MiB in a connection's dataport each, with a doorbell.
+        case connection
+
+        /// Whether its driver can wait for an interrupt.
+        var hasInterrupt: Bool { self == .uio || self == .window || self == .connection }
     }
     /// How it is woken.
     enum Doorbell: String, Sendable, CaseIterable {
@@ -59,7 +64,7 @@ struct GuestSetup: Sendable, Equatable {
     var doorbell: Doorbell?
 
     /// How the agent will be woken.
-    var effectiveDoorbell: Doorbell { doorbell ?? (section == .uio || section == .window ? .uio : .polling) }
+    var effectiveDoorbell: Doorbell { doorbell ?? (section.hasInterrupt ? .uio : .polling) }
 }
 
 /// A step, a block of either level, or a statement of a step.

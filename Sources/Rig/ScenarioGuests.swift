@@ -7,11 +7,11 @@ public struct RigEnvironment {
     public var root: URL
     public var architecture: GuestArchitecture
     /// What puts both guests on one machine with seL4; nil gives each guest a QEMU of its own.
-    public var sel4: SeL4Kit?
+    public var sel4: SeL4System?
     public var progress: Progress
 
     public init(
-        root: URL, architecture: GuestArchitecture = .x86_64, sel4: SeL4Kit? = nil, progress: Progress = Progress()
+        root: URL, architecture: GuestArchitecture = .x86_64, sel4: SeL4System? = nil, progress: Progress = Progress()
     ) {
         self.root = root
         self.architecture = architecture
@@ -23,7 +23,7 @@ public struct RigEnvironment {
 
     /// What a run of `scenario` is called: with the architecture, unless that is the usual one.
     func runName(_ scenario: Scenario) -> String {
-        if let sel4 { return "\(scenario.name)-\(sel4.variant == .shared ? "sel4" : "sel4-oneway")" }
+        if let sel4 { return "\(scenario.name)-\(sel4.suffix)" }
         return architecture == .x86_64 ? scenario.name : "\(scenario.name)-\(architecture.rawValue)"
     }
 }
@@ -31,19 +31,29 @@ public struct RigEnvironment {
 /// One guest of a running scenario: its image, its devices' files and its machine.
 final class ScenarioGuest {
     let declaration: GuestDeclaration
-    let image: BuiltImage
+    /// What the rig made for it; nil where it is part of an image that somebody else built.
+    let builtImage: BuiltImage?
     let machine: any GuestMachine
     /// As the last boot had it.
     var setup: GuestSetup
 
-    init(_ declaration: GuestDeclaration, image: BuiltImage, machine: any GuestMachine) {
+    init(_ declaration: GuestDeclaration, image: BuiltImage?, machine: any GuestMachine) {
         self.declaration = declaration
-        self.image = image
+        builtImage = image
         self.machine = machine
         setup = declaration.setup
     }
 
     var name: String { declaration.name }
+
+    func image() throws -> BuiltImage {
+        guard let builtImage else {
+            throw RigError(
+                tried: "look into the image of \(name)", happened: "it was not built here",
+                remedy: "ask the guest itself")
+        }
+        return builtImage
+    }
 
     func shell() throws -> GuestShell {
         guard let shell = machine.shell else {
@@ -84,9 +94,13 @@ final class ScenarioGuests {
     init(_ scenario: Scenario, environment: RigEnvironment, folder: RunFolder) throws {
         self.environment = environment
         self.folder = folder
+        if case .camkes(let file) = environment.sel4 {
+            try share(SeL4Board(.camkes(file), environment, folder), scenario, [])
+            return
+        }
         let images = try scenario.guests.map { try image(for: $0, needsAgent: scenario.needsAgent) }
-        if let kit = environment.sel4 {
-            try share(SeL4Board(kit, environment, folder), scenario, images)
+        if let system = environment.sel4 {
+            try share(SeL4Board(system, environment, folder), scenario, images)
             return
         }
         let verdict = AcceleratorChoice.choose(
@@ -110,6 +124,7 @@ final class ScenarioGuests {
     }
 
     /// Puts the guests on one machine.
+    /// - Parameter images: one for each guest, or none where the machine's image has them already.
     private func share(_ board: SeL4Board, _ scenario: Scenario, _ images: [BuiltImage]) throws {
         self.board = board
         for guest in scenario.guests where guest.isOnDisk {
@@ -123,7 +138,9 @@ final class ScenarioGuests {
                 remedy: "put \(guest.name)'s devices on xhci in the exporter, or let it make them (gadget_disk)")
         }
         board.devices = try scenario.guests.flatMap(\.devices).map { (device: $0, file: try makeFile(of: $0)) }
-        let guests = zip(scenario.guests, images).map { (role: $0.role, image: $1) }
+        let guests = scenario.guests.enumerated().map { index, guest in
+            (role: guest.role, image: images.isEmpty ? nil : images[index])
+        }
         for (guest, declaration) in zip(try board.install(guests), scenario.guests) {
             all.append(ScenarioGuest(declaration, image: guest.image, machine: guest))
         }
@@ -134,8 +151,8 @@ final class ScenarioGuests {
     /// Powers `guests` on together; with `waits`, until each takes commands.
     func boot(_ guests: [ScenarioGuest], forced: Bool, waits: Bool, limit: Duration) throws {
         for guest in guests {
-            let memory = guest.setup.memory ?? guest.machine.fixedMemory ?? guest.image.memoryNeeded
-            if !forced { try guest.image.require(memory: memory) }
+            let memory = try guest.setup.memory ?? guest.machine.fixedMemory ?? guest.image().memoryNeeded
+            if !forced { try guest.builtImage?.require(memory: memory) }
             guest.machine.memory = memory
             try guest.machine.start()
         }

@@ -13,12 +13,12 @@ extension ScenarioRunner {
         case .sound: return try sound(in: folder.sound(arguments[0]))
         case .packaged: return try packaged(arguments[1], in: guest(arguments[0]))
         case .kernel: return try runningKernel(of: guest(arguments[0]))
-        case .packagedKernel: return try packagedKernel(of: guest(arguments[0]).image)
+        case .packagedKernel: return try packagedKernel(of: guest(arguments[0]).image())
         case .origins:
-            let labels = try guest(arguments[0]).image.manifest.entries.map { $0.origin.prefix { $0 != " " } }
+            let labels = try guest(arguments[0]).image().manifest.entries.map { $0.origin.prefix { $0 != " " } }
             return Set(labels).sorted().joined(separator: " ")
-        case .unpacked: return "\(try guest(arguments[0]).image.unpackedSize >> 10)"
-        case .memoryNeeded: return "\(try guest(arguments[0]).image.memoryNeeded >> 20)"
+        case .unpacked: return "\(try guest(arguments[0]).image().unpackedSize >> 10)"
+        case .memoryNeeded: return "\(try guest(arguments[0]).image().memoryNeeded >> 20)"
         case .memoryGiven: return "\(try guest(arguments[0]).machine.memory >> 20)"
         case .sel4Log: return try sel4Log()
         }
@@ -51,7 +51,7 @@ extension ScenarioRunner {
 
     /// The sha256 of a file of Debian's. The image's builder has compared the file with its package's own checksum.
     private func packaged(_ path: String, in guest: ScenarioGuest) throws -> String {
-        let entry = guest.image.manifest[path]
+        let entry = try guest.image().manifest[path]
         guard let sum = entry?.sha256, let origin = entry?.origin, origin != "ringway" else {
             throw RigError(
                 tried: "find out which package \(path) comes from",

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// One QEMU with seL4 and two guests: `vm-configs/sel4-microkit`. QEMU's own serial port is seL4's and the VMMs'; each
-/// guest has a card with two, its console and its command channel.
+/// One QEMU with seL4 and two guests: `vm-configs/sel4-microkit`, `vm-configs/sel4-camkes`. QEMU's own serial port is
+/// seL4's and the VMMs'; each guest has a card with two, its console and its command channel.
 final class SeL4Board {
-    private let kit: SeL4Kit
+    private let system: SeL4System
     private let environment: RigEnvironment
     private let folder: RunFolder
     private let image: URL
@@ -15,20 +15,24 @@ final class SeL4Board {
     private var process: ChildProcess?
     private var cleanup: Int?
 
-    /// Where QEMU puts the image, and what the board has: as Microkit's board qemu_virt_aarch64 is built for.
+    /// What the board has: as Microkit's board qemu_virt_aarch64 and CAmkES's platform qemu-arm-virt are built for.
     private static let machine = [
-        "-machine", "virt,virtualization=on,highmem=off", "-cpu", "cortex-a53", "-m", "2G",
+        "-machine", "virt,virtualization=on,highmem=off,secure=off", "-cpu", "cortex-a53", "-m", "2G",
         "-nodefaults", "-display", "none", "-no-reboot",
     ]
+    /// Where QEMU puts Microkit's image; that of CAmkES says it itself.
     private static let loadAddress = "0x70000000"
-    /// `RAM_SIZE` of layout.h.
+    /// `RAM_SIZE` of either layout.h.
     static let guestMemory = 256 << 20
 
-    init(_ kit: SeL4Kit, _ environment: RigEnvironment, _ folder: RunFolder) {
-        self.kit = kit
+    init(_ system: SeL4System, _ environment: RigEnvironment, _ folder: RunFolder) {
+        self.system = system
         self.environment = environment
         self.folder = folder
-        image = folder.logs.appendingPathComponent("sel4/\(kit.variant.rawValue).img")
+        switch system {
+        case .microkit(let kit): image = folder.logs.appendingPathComponent("sel4/\(kit.variant.rawValue).img")
+        case .camkes(let file): image = file
+        }
     }
 
     var identity: ProcessIdentity? { process?.identity }
@@ -45,16 +49,22 @@ final class SeL4Board {
 
     func consoleLog(of guest: String) -> URL { folder.logs.appendingPathComponent("\(guest)-\(boots).console.log") }
 
-    /// Builds the image with these guests in it.
+    /// Builds the image with these guests in it, unless somebody has.
     /// - Returns: the guests, in their order.
-    func install(_ wanted: [(role: GuestRole, image: BuiltImage)]) throws -> [SeL4Guest] {
+    func install(_ wanted: [(role: GuestRole, image: BuiltImage?)]) throws -> [SeL4Guest] {
         guard wanted.map(\.role).sorted(by: { $0.rawValue < $1.rawValue }) == [.exporter, .importer] else {
             throw RigError(
                 tried: "put the scenario's guests on seL4", happened: "they are not one exporter and one importer",
                 remedy: "correct the scenario")
         }
-        for guest in wanted { try guest.image.require(memory: Self.guestMemory) }
-        func initramfs(_ role: GuestRole) -> String { wanted.first { $0.role == role }?.image.url.path ?? "" }
+        for guest in wanted { try guest.image?.require(memory: Self.guestMemory) }
+        if case .microkit(let kit) = system { try build(kit, wanted) }
+        guests = try wanted.map { try SeL4Guest($0.role.rawValue, image: $0.image, board: self, folder: folder) }
+        return guests
+    }
+
+    private func build(_ kit: SeL4Kit, _ wanted: [(role: GuestRole, image: BuiltImage?)]) throws {
+        func initramfs(_ role: GuestRole) -> String { wanted.first { $0.role == role }?.image?.url.path ?? "" }
         try environment.progress.step("\(kit.variant.rawValue).img with Microkit") {
             let make = HostCommand(
                 "make",
@@ -62,7 +72,7 @@ final class SeL4Board {
                     "-f", environment.root.appendingPathComponent("vm-configs/sel4-microkit/Makefile").path,
                     "MICROKIT_SDK=\(kit.microkit.path)", "LIBVMM=\(kit.libvmm.path)",
                     "VARIANT=\(kit.variant.rawValue)", "BUILD=\(image.deletingLastPathComponent().path)",
-                    "KERNEL=\(wanted[0].image.kernel.path)",
+                    "KERNEL=\(wanted[0].image?.kernel.path ?? "")",
                     "EXPORTER_INITRD=\(initramfs(.exporter))", "IMPORTER_INITRD=\(initramfs(.importer))",
                 ], timeLimit: .seconds(300))
             let output = try make.run()
@@ -74,8 +84,6 @@ final class SeL4Board {
                     remedy: "read sel4-build.log in \(folder.logs.path)")
             }
         }
-        guests = try wanted.map { try SeL4Guest($0.role.rawValue, image: $0.image, board: self, folder: folder) }
-        return guests
     }
 
     /// Starts QEMU, unless one runs: both guests boot by themselves.
@@ -105,13 +113,20 @@ final class SeL4Board {
 
     func monitor() throws -> QemuMonitor { try QemuMonitor(path: monitorPath) }
 
-    /// The slots are those of ringway.system: 1 and 2 are the serial cards of exporter and importer.
+    /// How QEMU is told what to boot.
+    private var boot: [String] {
+        switch system {
+        case .microkit: ["-device", "loader,file=\(image.path),addr=\(Self.loadAddress),cpu-num=0"]
+        case .camkes: ["-kernel", image.path]
+        }
+    }
+
+    /// The slots are those of ringway.system and layout.h: 1 and 2 are the serial cards of exporter and importer.
     private var arguments: [String] {
         func socket(_ id: String, _ path: String) -> [String] {
             ["-chardev", "socket,id=\(id),path=\(path),server=on,wait=off"]
         }
-        var words = Self.machine + ["-device", "loader,file=\(image.path),addr=\(Self.loadAddress),cpu-num=0"]
-        words += ["-serial", "file:\(sel4Log.path)"]
+        var words = Self.machine + boot + ["-serial", "file:\(sel4Log.path)"]
         words += socket("monitor", monitorPath) + ["-mon", "chardev=monitor,mode=control"]
         for (slot, guest) in guests.sorted(by: { $0.name < $1.name }).enumerated() {
             let name = guest.name
@@ -130,12 +145,13 @@ final class SeL4Board {
 /// One guest of that machine.
 final class SeL4Guest: GuestMachine {
     let name: String
-    let image: BuiltImage
+    /// What the rig made for it; nil where somebody else did.
+    let image: BuiltImage?
     let sockets: MachineSockets
     private(set) var shell: GuestShell?
     private let board: SeL4Board
 
-    init(_ name: String, image: BuiltImage, board: SeL4Board, folder: RunFolder) throws {
+    init(_ name: String, image: BuiltImage?, board: SeL4Board, folder: RunFolder) throws {
         self.name = name
         self.image = image
         self.board = board

@@ -146,6 +146,10 @@ struct Image: ParsableCommand {
     var onDisk = false
     @Option(name: .customLong("module"), help: "A kernel module besides those of the role; may be given again.")
     var modules: [String] = []
+    @Option(
+        name: .customLong("module-file"), help: "A module built for that kernel (.ko); may be given again.",
+        transform: URL.init(fileURLWithPath:))
+    var moduleFiles: [URL] = []
     @Option(help: "The file to write; .build-rig/images/ROLE-ARCH.cpio.gz unless given. A disk's name ends in .ext4.")
     var output: String?
 
@@ -160,7 +164,7 @@ struct Image: ParsableCommand {
             ImageRequest(
                 root: root.url, output: output.map { URL(fileURLWithPath: $0) } ?? folder.appendingPathComponent(name),
                 role: role, kind: bare ? .bare : .stock, configuration: "", agent: isBuilt ? binaries : nil,
-                architecture: architecture, extraModules: modules, isOnDisk: onDisk),
+                architecture: architecture, extraModules: modules, moduleFiles: moduleFiles, isOnDisk: onDisk),
             progress: Progress())
         print("image:    \(image.url.path)")
         if let disk = image.disk {

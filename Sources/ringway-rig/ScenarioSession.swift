@@ -7,7 +7,7 @@ struct ScenarioSession {
     let root: URL
     let architecture: GuestArchitecture
     /// Both guests on one machine with seL4; nil: a QEMU each.
-    var sel4: SeL4Kit?
+    var sel4: SeL4System?
     let full: Bool
     let keep: Bool
 
