@@ -10,7 +10,7 @@ include mk/sel4.mk
 
 .PHONY: help setup build check test test-long models fuzz hostile demo rig clean
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## checks the machine, and installs missing Debian packages (as root)
 	@mk/setup.sh

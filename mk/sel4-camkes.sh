@@ -13,7 +13,7 @@ sel4-camkes-demo: $1
 It needs one file that is built elsewhere:
   IMAGE=  what a CAmkES VM checkout has built of the application vm-configs/sel4-camkes for qemu-arm-virt:
           images/capdl-loader-image-arm-qemu-arm-virt of its build folder
-          https://docs.sel4.systems/projects/camkes-vm/
+          https://docs.sel4.systems/projects/camkes/setting-up.html
           https://github.com/seL4/camkes-vm-examples-manifest
 so:  make sel4-camkes-demo IMAGE=/path/to/build/images/capdl-loader-image-arm-qemu-arm-virt
 docs/sel4.md says how to build it, and what goes into the guests.

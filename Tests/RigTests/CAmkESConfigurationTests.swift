@@ -116,7 +116,7 @@ struct CAmkESConfigurationTests {
                 .run()
             #expect(output.status == 2)
             #expect(output.errorText.contains(reason))
-            #expect(output.errorText.contains("https://docs.sel4.systems/projects/camkes-vm/"))
+            #expect(output.errorText.contains("https://docs.sel4.systems/projects/camkes/setting-up.html"))
             #expect(output.errorText.contains("vm-configs/sel4-camkes"))
         }
         #expect(throws: RigError.self) { _ = try SeL4System.camkes(image: "/nowhere") }
