@@ -74,7 +74,7 @@ private final class ControlRun {
             settings: DataPathSettings(
                 side: .a, geometry: geometry, copy: .block, portDirectory: listener.folder,
                 heartbeatMilliseconds: 50, heartbeatMisses: 1000, connectMilliseconds: 300, unlinkMilliseconds: 300,
-                isGuarded: true, spinMicroseconds: 0, sections: []),
+                isGuarded: true, policy: nil, spinMicroseconds: 0, group: 0, sections: []),
             link: near, channels: channels, events: events, doorbell: .none,
             descriptors: DataPath.Descriptors(
                 listener: listener.descriptor, termination: timers[2], heartbeat: timers[0], pollTimer: timers[1],

@@ -13,7 +13,7 @@ func fuzzEndpoints(_ input: inout Input) {
             let bytes = configuration(&input)
             let asked = input.bool() ? bytes.count : input.below(300)
             let answer = Array(bytes.prefix(asked))
-            table.beginReading()
+            table.beginReading(ofDevice: false)
             withExactly(answer) { table.read(UnsafeRawBufferPointer($0)) }
             let wrong = table.finishReading(asked: UInt32(asked))
             let plainWrong = plain.read(answer, asked: asked)
@@ -46,7 +46,7 @@ private func configuration(_ input: inout Input) -> [UInt8] {
         let what = input.byte()
         switch what & 3 {
         case 0:
-            body += [9, 4, what >> 2 & 3, what >> 4 & 3, input.byte() & 31, 0xFF, 0, 0, 0]
+            body += [9, 4, what >> 2 & 3, what >> 4 & 3, input.byte() & 31, what >> 6, 0, 0, 0]
         case 1, 2: body += [7, 5, (what & 0x80) | (input.byte() & 31), what >> 2 & 3, 0, 2, 1]
         default: body += input.bytes(Int(what >> 2 & 15))
         }
@@ -73,11 +73,20 @@ struct PlainDevice {
     /// By slot: direction << 4 | number.
     private(set) var endpoints: [UInt8: EndpointType] = [:]
     private var entries = 0
+    /// What all interfaces say that they are, also those that the kernel passes over.
+    private var classes: [UInt8: [[UInt8]]] = [:]
 
     /// - Returns: whether the guard has to end the connection.
     mutating func read(_ bytes: [UInt8], asked: Int) -> Bool {
         guard bytes.count >= 9, bytes[1] == 2, bytes[0] >= 9, Int(bytes[0]) <= bytes.count else { return false }
         guard Int(bytes[2]) | Int(bytes[3]) << 8 <= asked else { return false }
+        let found = Self.classes(bytes)
+        if let before = classes[bytes[5]], !before.isEmpty {
+            if before != found { return true }
+        } else {
+            classes[bytes[5]] = found
+            if classes.values.reduce(0, { $0 + $1.count }) > EndpointTable.entryLimit { return true }
+        }
         let parsed = Self.parse(bytes)
         // One that has no interface says nothing that could change.
         guard let before = configurations[bytes[5]], !before.isEmpty else {
@@ -86,6 +95,17 @@ struct PlainDevice {
             return entries > EndpointTable.entryLimit
         }
         return before != parsed
+    }
+
+    private static func classes(_ bytes: [UInt8]) -> [[UInt8]] {
+        var classes: [[UInt8]] = []
+        var rest = bytes[Int(bytes[0])...]
+        while let length = rest.first.map(Int.init), length >= 2, length <= rest.count {
+            let descriptor = Array(rest.prefix(length))
+            rest = rest.dropFirst(length)
+            if descriptor[1] == 4, length >= 9 { classes.append(Array(descriptor[5...7])) }
+        }
+        return classes
     }
 
     private static func size(_ settings: [Setting]) -> Int { settings.reduce(0) { $0 + 1 + $1.endpoints.count } }

@@ -17,6 +17,7 @@ private let targets = [
     Target(name: "section-header", run: fuzzSectionHeaders),
     Target(name: "configuration", run: fuzzConfiguration),
     Target(name: "rules", run: fuzzRules),
+    Target(name: "policy", run: fuzzPolicy),
     Target(name: "control-requests", run: fuzzControlRequests),
     Target(name: "device-requests", run: fuzzDeviceRequests),
 ]
