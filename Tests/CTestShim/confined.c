@@ -27,7 +27,8 @@ static const struct {
   long number;
 } calls[] = {
     {"read", SYS_read}, {"write", SYS_write}, {"openat", SYS_openat}, {"close", SYS_close}, {"socket", SYS_socket},
-    {"getpid", SYS_getpid}, {"mprotect", SYS_mprotect}, {"madvise", SYS_madvise}, {"brk", SYS_brk},
+    {"sched_yield", SYS_sched_yield}, {"sendmsg", SYS_sendmsg}, {"getpid", SYS_getpid},
+    {"mprotect", SYS_mprotect}, {"madvise", SYS_madvise}, {"brk", SYS_brk},
     {"execve", SYS_execve}, {"clone", SYS_clone}, {"ptrace", SYS_ptrace}, {"kill", SYS_kill}, {"ioctl", SYS_ioctl},
     {"unlinkat", SYS_unlinkat}, {"setuid", SYS_setuid}, {"mount", SYS_mount}, {"bpf", SYS_bpf},
     {"userfaultfd", SYS_userfaultfd}, {"io_uring_setup", SYS_io_uring_setup}, {"seccomp", SYS_seccomp},
