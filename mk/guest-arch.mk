@@ -116,11 +116,12 @@ $(OBJ)/SocketShim-%.o: Sources/SocketShim/raw/%.c $(SHIM_HEADERS) $(OBJ)/setting
 STATIC_PIE := -static-pie -Wl,-e,ringway_start -Wl,--pack-dyn-relocs=relr
 AGENT_OBJECTS := $(OBJ)/main.o $(OBJ)/GuestAgent.o $(OBJ)/RingTransport.o $(OBJ)/RingBuffer.o $(OBJ)/USBIP.o \
     $(CSHIM) $(SUPPORT)
+# The kernel reads segments only; without section headers the file is a KiB shorter.
 $(OUT)/ringway: $(AGENT_OBJECTS) $(OBJ)/settings
 	$(call say,ringway)
 	@$(LINK) $(STATIC_PIE) $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(AGENT_OBJECTS) $(UNICODE) \
 	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@.unstripped
-	@$(OBJCOPY) --strip-all $@.unstripped $@
+	@$(OBJCOPY) --strip-sections $@.unstripped $@
 
 # Linked against nothing: what it calls is found in whatever libc the process has, glibc or musl.
 $(OUT)/libringway-preload.so: $(OBJ)/SocketShim.o $(SHIM_C) Sources/SocketShim/exports.map $(OBJ)/settings

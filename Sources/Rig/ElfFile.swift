@@ -29,29 +29,19 @@ struct ElfFile: Equatable, Sendable {
         var header = GElf_Ehdr()
         guard gelf_getehdr(elf, &header) != nil else { throw Self.failure(url) }
         machine = header.e_machine
-        var dynamic = false
-        var path: String?
-        try Self.eachSegment(elf, url) { header in
-            if header.p_type == UInt32(PT_DYNAMIC) { dynamic = true }
-            if header.p_type == UInt32(PT_INTERP) { path = try Self.text(of: header, elf, url) }
+        var segments: [GElf_Phdr] = []
+        try Self.eachSegment(elf, url) { segments.append($0) }
+        interpreter = try segments.last { $0.p_type == UInt32(PT_INTERP) }.map {
+            Self.string(in: try Self.chunk($0.p_offset, $0.p_filesz, ELF_T_BYTE, elf, url), at: 0)
         }
-        interpreter = path
-        var needed: [String] = []
-        var name: String?
-        let found = try Self.eachDynamicEntry(elf, url) { tag, text in
-            if tag == Int64(DT_NEEDED) { needed.append(text) } else { name = text }
-        }
-        guard found || !dynamic else {
-            throw RigError(
-                tried: "read \(url.path) as ELF", happened: "it is dynamic, and its dynamic section is not there",
-                remedy: "check that the file is whole")
-        }
-        self.needed = needed
-        self.name = name
+        let entries = try segments.last { $0.p_type == UInt32(PT_DYNAMIC) }.map { try Self.entries(of: $0, elf, url) }
+        let names = try Self.names(of: entries ?? [], segments, elf, url)
+        needed = names.filter { $0.tag == DT_NEEDED }.map(\.text)
+        name = names.last { $0.tag == DT_SONAME }?.text
     }
 
     private static func failure(_ url: URL) -> RigError {
-        let words = elf_errmsg(-1).map { String(cString: $0) } ?? "libelf gives no reason"
+        let words = elf_errmsg(-1).map { String(cString: $0) } ?? "its dynamic section makes no sense"
         return RigError(tried: "read \(url.path) as ELF", happened: words, remedy: "check that the file is whole")
     }
 
@@ -67,35 +57,54 @@ struct ElfFile: Equatable, Sendable {
         }
     }
 
-    private static func text(of segment: GElf_Phdr, _ elf: OpaquePointer, _ url: URL) throws -> String {
-        guard let chunk = elf_getdata_rawchunk(elf, Int64(segment.p_offset), Int(segment.p_filesz), ELF_T_BYTE),
-            let bytes = chunk.pointee.d_buf
+    private static func chunk(
+        _ offset: UInt64, _ size: UInt64, _ type: Elf_Type, _ elf: OpaquePointer, _ url: URL
+    ) throws -> UnsafeMutablePointer<Elf_Data> {
+        guard let offset = Int64(exactly: offset), let size = Int(exactly: size),
+            let chunk = elf_getdata_rawchunk(elf, offset, size, type), chunk.pointee.d_buf != nil
         else { throw failure(url) }
-        let raw = UnsafeRawBufferPointer(start: bytes, count: chunk.pointee.d_size)
-        return String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+        return chunk
     }
 
-    /// Calls `body` with each DT_NEEDED and DT_SONAME; false where there is no dynamic section.
-    private static func eachDynamicEntry(
-        _ elf: OpaquePointer, _ url: URL, _ body: (Int64, String) -> Void
-    ) throws -> Bool {
-        var section: OpaquePointer?
-        var found = false
-        while let next = elf_nextscn(elf, section) {
-            section = next
-            var header = GElf_Shdr()
-            guard gelf_getshdr(next, &header) != nil else { throw failure(url) }
-            guard header.sh_type == UInt32(SHT_DYNAMIC), header.sh_entsize > 0, let data = elf_getdata(next, nil)
-            else { continue }
-            found = true
-            for index in 0..<Int32(header.sh_size / header.sh_entsize) {
-                var entry = GElf_Dyn()
-                guard gelf_getdyn(data, index, &entry) != nil else { throw failure(url) }
-                guard entry.d_tag == Int64(DT_NEEDED) || entry.d_tag == Int64(DT_SONAME) else { continue }
-                guard let text = elf_strptr(elf, Int(header.sh_link), Int(entry.d_un.d_val)) else { throw failure(url) }
-                body(entry.d_tag, String(cString: text))
-            }
+    /// The string that begins at `offset`; it ends with the chunk at the latest.
+    private static func string(in chunk: UnsafeMutablePointer<Elf_Data>, at offset: Int) -> String {
+        let raw = UnsafeRawBufferPointer(start: chunk.pointee.d_buf, count: chunk.pointee.d_size)
+        return String(decoding: raw.dropFirst(offset).prefix { $0 != 0 }, as: UTF8.self)
+    }
+
+    /// The dynamic section, found as the loader finds it: a stripped file need not have section headers.
+    private static func entries(of segment: GElf_Phdr, _ elf: OpaquePointer, _ url: URL) throws -> [GElf_Dyn] {
+        let data = try chunk(segment.p_offset, segment.p_filesz, ELF_T_DYN, elf, url)
+        let size = gelf_fsize(elf, ELF_T_DYN, 1, UInt32(EV_CURRENT))
+        var entries: [GElf_Dyn] = []
+        for index in 0..<Int32(data.pointee.d_size / max(size, 1)) {
+            var entry = GElf_Dyn()
+            guard gelf_getdyn(data, index, &entry) != nil else { throw failure(url) }
+            if entry.d_tag == Int64(DT_NULL) { break }
+            entries.append(entry)
         }
-        return found
+        return entries
+    }
+
+    /// Each DT_NEEDED and DT_SONAME with its text.
+    private static func names(
+        of entries: [GElf_Dyn], _ segments: [GElf_Phdr], _ elf: OpaquePointer, _ url: URL
+    ) throws -> [(tag: Int32, text: String)] {
+        let named = entries.filter { $0.d_tag == Int64(DT_NEEDED) || $0.d_tag == Int64(DT_SONAME) }
+        if named.isEmpty { return [] }
+        // The table's address is the one that it has in memory.
+        guard let address = entries.last(where: { $0.d_tag == Int64(DT_STRTAB) })?.d_un.d_ptr,
+            let size = entries.last(where: { $0.d_tag == Int64(DT_STRSZ) })?.d_un.d_val,
+            let segment = segments.first(where: {
+                $0.p_type == UInt32(PT_LOAD) && address >= $0.p_vaddr && address - $0.p_vaddr < $0.p_filesz
+            })
+        else { throw failure(url) }
+        let (offset, beyond) = (address - segment.p_vaddr).addingReportingOverflow(segment.p_offset)
+        guard !beyond else { throw failure(url) }
+        let table = try chunk(offset, size, ELF_T_BYTE, elf, url)
+        return try named.map { entry in
+            guard entry.d_un.d_val < size else { throw failure(url) }
+            return (Int32(entry.d_tag), string(in: table, at: Int(entry.d_un.d_val)))
+        }
     }
 }

@@ -84,6 +84,19 @@ enum StatusLine {
         #expect(driver.freePorts(.superPlus).map(\.number) == [8, 24])
     }
 
+    /// While the module is being set up or taken down its tables are there, and reading them may crash the kernel.
+    @Test(arguments: ["coming", "going", "", "lives"])
+    func noTableBeforeTheModuleLives(_ state: String) throws {
+        let sysfs = try FakeSysfs()
+        try sysfs.importer(StatusLine.port(0, 4))
+        let driver = ImporterDriver(tree: sysfs.tree)
+        #expect(driver.isLoaded && driver.ports()?.count == 1)
+        try sysfs.file("module/vhci_hcd/initstate", state + "\n")
+        #expect(!driver.isLoaded && driver.ports() == nil && driver.freePorts(.high).isEmpty)
+        try sysfs.file("module/vhci_hcd/initstate", "live\n")
+        #expect(driver.isLoaded && driver.ports()?.count == 1)
+    }
+
     /// Every arrangement of three controllers with a device each that is, or is not, being set up: the free ports of
     /// the ones that are come last, otherwise in the order of their numbers.
     @Test func aControllerThatIsSettingUpComesLast() throws {

@@ -57,12 +57,35 @@ import Testing
         }
     }
 
-    @Test func halfAFileIsAnError() throws {
+    /// What the loader reads is there without section headers, too: e_shoff, e_shnum and e_shstrndx are 0.
+    @Test func sectionHeadersAreNotNeeded() throws {
         let folder = try TemporaryFolder()
-        let file = folder.url.appendingPathComponent("half")
-        let whole = try Data(contentsOf: Self.program)
-        // Beyond the header, short of the sections.
-        try whole.prefix(4096).write(to: file)
-        #expect(throws: RigError.self) { try ElfFile(reading: file) }
+        let file = folder.url.appendingPathComponent("bare")
+        for program in [Self.program, URL(fileURLWithPath: "/usr/lib/\(GuestArchitecture.host.multiarch)/libc.so.6")] {
+            var bytes = try Data(contentsOf: program)
+            bytes.replaceSubrange(0x28..<0x30, with: Data(count: 8))
+            bytes.replaceSubrange(0x3C..<0x40, with: Data(count: 4))
+            try bytes.write(to: file)
+            let whole = try #require(try ElfFile(reading: program))
+            #expect(try ElfFile(reading: file) == whole)
+            #expect(whole.needed.isEmpty == false)
+        }
+    }
+
+    /// Cut anywhere, a file is an error, or no ELF file; with all that the loader reads it may be fine.
+    @Test func partOfAFileIsAnError() throws {
+        let folder = try TemporaryFolder()
+        let file = folder.url.appendingPathComponent("part")
+        let bytes = try Data(contentsOf: Self.program)
+        let whole = try #require(try ElfFile(reading: Self.program))
+        var failures = 0
+        for size in stride(from: 0, to: bytes.count, by: 61) {
+            try bytes.prefix(size).write(to: file)
+            do {
+                let part = try ElfFile(reading: file)
+                #expect(part == nil ? size < 64 : part == whole, "\(size)")
+            } catch { failures += 1 }
+        }
+        #expect(failures > 10)
     }
 }

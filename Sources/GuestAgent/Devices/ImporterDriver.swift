@@ -50,7 +50,16 @@ struct ImporterDriver {
     var tree = SysfsTree()
 
     private var directory: String { tree.controllers + "/vhci_hcd.0" }
-    var isLoaded: Bool { FileSystem.exists(directory + "/status") }
+
+    /// False while the module is being loaded or unloaded. `status` is there from the middle of its set-up on, and who
+    /// reads it before the super-speed hub is there makes the kernel follow a null pointer (status_show_vhci in
+    /// drivers/usb/usbip/vhci_sysfs.c). A driver that is built in has no such state, and was ready before any program.
+    @inline(never)
+    var isLoaded: Bool {
+        guard FileSystem.exists(directory + "/status") else { return false }
+        guard let state = FileSystem.read(tree.root + "/module/vhci_hcd/initstate") else { return true }
+        return state == "live\n"
+    }
 
     /// Each controller has its ports when the driver has found it, the first one first.
     func load() throws(Diagnostic) {
@@ -59,7 +68,7 @@ struct ImporterDriver {
 
     /// The ports of every controller; nil when the driver is not loaded.
     func ports() -> [ImporterPort]? {
-        guard var table = FileSystem.read(directory + "/status") else { return nil }
+        guard isLoaded, var table = FileSystem.read(directory + "/status") else { return nil }
         var ports: [ImporterPort] = []
         var controller = 0
         while true {
@@ -74,13 +83,17 @@ struct ImporterDriver {
     /// Ports that take a device of that speed and are free. The kernel sets up one device of a controller at a time,
     /// and one that does not answer keeps the others waiting: so a controller where none is being set up comes first;
     /// among these the lowest port.
+    @inline(never)
     func freePorts(_ speed: USBSpeed) -> [ImporterPort] {
         let all = ports() ?? []
-        let free = all.filter { $0.state == .free && $0.isSuperSpeed == speed.isSuper }
-        func isBusy(_ port: ImporterPort) -> Bool {
-            all.contains { $0.controller == port.controller && $0.state == .notAddressed }
+        var free: [ImporterPort] = []
+        for isBusy in [false, true] {
+            for port in all where port.state == .free && port.isSuperSpeed == speed.isSuper {
+                let others = all.contains { $0.controller == port.controller && $0.state == .notAddressed }
+                if others == isBusy { free.append(port) }
+            }
         }
-        return free.filter { !isBusy($0) } + free.filter { isBusy($0) }
+        return free
     }
 
     /// Gives the kernel a connection; it holds its own reference to the socket from then on.
