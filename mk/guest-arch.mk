@@ -40,7 +40,7 @@ SHIM_CFLAGS := $(filter-out -fstack-protector-strong,$(CFLAGS))
 # shorter where they are used than kept in a register from afar, and nothing is inlined that makes the caller larger.
 comma := ,
 LTO := -lto=llvm-full
-LTO_LINK := -Wl,--lto-O2 $(addprefix -Wl$(comma)-mllvm$(comma), \
+LTO_LINK := -Wl,-O2 -Wl,--lto-O2 $(addprefix -Wl$(comma)-mllvm$(comma), \
     -enable-machine-outliner=always -disable-constant-hoisting -inline-threshold=-1000 -disable-lsr \
     -min-jump-table-entries=8 -tail-merge-size=2)
 # Passes of the compiler that make these programs larger: a copy of a function for each closure that it is called with,
@@ -49,7 +49,8 @@ SMALLER := -Xllvm -inline-threshold=-1000 \
     $(addprefix -Xllvm -sil-disable-pass=,closure-specialize release-hoisting release-devirtualizer \
     loop-rotate)
 SWIFTFLAGS := $(SMALLER) -target $(SWIFT_TARGET) -swift-version 6 -enable-experimental-feature Embedded \
-    -wmo $(LTO) -parse-as-library -warnings-as-errors -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
+    -Xcc -fomit-frame-pointer -wmo $(LTO) -parse-as-library -warnings-as-errors \
+    -module-cache-path $(OBJ)/module-cache -I $(OBJ) \
     -Xfrontend -function-sections -Xcc -fPIC -Xcc -ffunction-sections -Xcc -fdata-sections \
     -Xcc -fmodule-map-file=Sources/CShim/include/module.modulemap -I Sources/CShim/include \
     $(foreach flag,$(SYSTEM_HEADERS) $(LINUX_MACROS),-Xcc $(flag))
