@@ -200,13 +200,15 @@ import Testing
     func aServiceThatDoesNotAccept(_ setting: Setting) throws {
         let guests = try Guests(setting)
         try guests.startBoth()
-        let listener = try guests.listen(.b, port: 9, backlog: 0)
+        let listener = try guests.listen(.b, port: 9, backlog: 1)
         let waiting = try listener.fillBacklog()
         #expect(try guests.connect(.a, port: 9).result == ETIMEDOUT)
         for _ in waiting { _ = try listener.accept() }
         let client = try guests.connected(.a, port: 9)
         try client.write([3])
-        #expect(try listener.accept().read(1) == [3])
+        // The one that was given up may have got through to the listener in the same moment; it has ended.
+        let first = try? listener.accept().read(1)
+        #expect(try first ?? listener.accept().read(1) == [3])
     }
 
     @Test(arguments: Setting.all)
