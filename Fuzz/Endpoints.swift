@@ -13,23 +13,27 @@ func fuzzEndpoints(_ input: inout Input) {
             let bytes = configuration(&input)
             let asked = input.bool() ? bytes.count : input.below(300)
             let answer = Array(bytes.prefix(asked))
-            table.beginReading(ofDevice: false)
+            let index = input.byte() & 3
+            table.beginReading(0x200 | UInt32(index))
             withExactly(answer) { table.read(UnsafeRawBufferPointer($0)) }
             let wrong = table.finishReading(asked: UInt32(asked))
-            let plainWrong = plain.read(answer, asked: asked)
+            let plainWrong = plain.read(answer, asked: asked, index: index)
             must((wrong != nil) == plainWrong, "a configuration: \(String(describing: wrong)), plainly \(plainWrong)")
             // The connection ends over it.
             if wrong != nil { return }
         case 4, 5:
             let choice = input.byte()
             let value = UInt32(choice & 3) | (choice & 0x80 != 0 ? 0x100 : 0)
-            table.set(configuration: value)
-            plain.set(configuration: value)
+            let isDone = choice & 0x40 == 0
+            table.set(configuration: value, isDone: isDone)
+            plain.set(configuration: value, isDone: isDone)
         default:
             let interface = UInt32(input.byte() & 3)
-            let setting = UInt32(input.byte() & 3)
-            table.set(interface: interface, setting: setting)
-            plain.set(interface: UInt8(interface), setting: UInt8(setting))
+            let choice = input.byte()
+            let setting = UInt32(choice & 3)
+            let isDone = choice & 0x80 == 0
+            table.set(interface: interface, setting: setting, isDone: isDone)
+            plain.set(interface: UInt8(interface), setting: UInt8(setting), isDone: isDone)
         }
         for slot in UInt8(0)..<32 where slot & 15 != 0 {
             must(
@@ -67,34 +71,36 @@ struct PlainDevice {
         var endpoints: [Endpoint] = []
     }
 
-    private var configurations: [UInt8: [Setting]] = [:]
-    private var value: UInt8?
-    private var current: [Setting] { value.flatMap { configurations[$0] } ?? [] }
+    struct Configuration {
+        let value: UInt8
+        let total: Int
+        /// Once all of it was read; its interfaces' classes also where the kernel passes over them.
+        var whole: (settings: [Setting], classes: [[UInt8]])?
+    }
+
+    /// By index.
+    private var configurations: [UInt8: Configuration] = [:]
+    private var current: [Setting] = []
     /// By slot: direction << 4 | number.
     private(set) var endpoints: [UInt8: EndpointType] = [:]
-    private var entries = 0
-    /// What all interfaces say that they are, also those that the kernel passes over.
-    private var classes: [UInt8: [[UInt8]]] = [:]
 
     /// - Returns: whether the guard has to end the connection.
-    mutating func read(_ bytes: [UInt8], asked: Int) -> Bool {
+    mutating func read(_ bytes: [UInt8], asked: Int, index: UInt8) -> Bool {
         guard bytes.count >= 9, bytes[1] == 2, bytes[0] >= 9, Int(bytes[0]) <= bytes.count else { return false }
-        guard Int(bytes[2]) | Int(bytes[3]) << 8 <= asked else { return false }
-        let found = Self.classes(bytes)
-        if let before = classes[bytes[5]], !before.isEmpty {
-            if before != found { return true }
-        } else {
-            classes[bytes[5]] = found
-            if classes.values.reduce(0, { $0 + $1.count }) > EndpointTable.entryLimit { return true }
-        }
-        let parsed = Self.parse(bytes)
-        // One that has no interface says nothing that could change.
-        guard let before = configurations[bytes[5]], !before.isEmpty else {
-            configurations[bytes[5]] = parsed
-            entries += Self.size(parsed)
-            return entries > EndpointTable.entryLimit
-        }
-        return before != parsed
+        let total = Int(bytes[2]) | Int(bytes[3]) << 8
+        if configurations.contains(where: { $0.key != index && $0.value.value == bytes[5] }) { return true }
+        let known = configurations[index] ?? Configuration(value: bytes[5], total: total)
+        if known.value != bytes[5] || known.total != total { return true }
+        configurations[index] = known
+        let all = configurations.values.compactMap(\.whole)
+        let classes = Self.classes(bytes)
+        if all.reduce(classes.count, { $0 + $1.classes.count }) > EndpointTable.entryLimit { return true }
+        guard total <= asked else { return known.whole.map { !$0.classes.starts(with: classes) } ?? false }
+        if let whole = known.whole, whole.classes != classes { return true }
+        let settings = Self.parse(bytes)
+        if all.reduce(Self.size(settings), { $0 + Self.size($1.settings) }) > EndpointTable.entryLimit { return true }
+        configurations[index]?.whole = (settings, classes)
+        return known.whole.map { $0.settings != settings } ?? false
     }
 
     private static func classes(_ bytes: [UInt8]) -> [[UInt8]] {
@@ -150,22 +156,28 @@ struct PlainDevice {
         }
     }
 
-    mutating func set(configuration: UInt32) {
+    mutating func set(configuration: UInt32, isDone: Bool) {
         endpoints = [:]
-        value = UInt8(exactly: configuration)
+        let found = configurations.values.first { $0.whole != nil && UInt32($0.value) == configuration }
+        current = isDone ? found?.whole?.settings ?? [] : []
         for interface in Set(current.map(\.interface)).sorted() {
             let settings = current.filter { $0.interface == interface }
             if let first = settings.first(where: { $0.number == 0 }) ?? settings.first { enable(first) }
         }
     }
 
-    mutating func set(interface: UInt8, setting: UInt8) {
+    mutating func set(interface: UInt8, setting: UInt8, isDone: Bool) {
+        let new = current.first { $0.interface == interface && $0.number == setting }
+        if !isDone, new == nil { return }
+        let before = endpoints
         for old in current where old.interface == interface {
             for endpoint in old.endpoints {
                 for slot in Self.slots(endpoint) { endpoints[slot] = nil }
             }
         }
-        if let new = current.first(where: { $0.interface == interface && $0.number == setting }) { enable(new) }
+        if let new { enable(new) }
+        // Either of the two may be set.
+        if !isDone { endpoints = endpoints.filter { before[$0.key] == $0.value } }
     }
 
     private mutating func enable(_ setting: Setting) {

@@ -16,6 +16,15 @@ enum FileSystem {
     /// A small file's text.
     @inline(never)
     static func text(_ path: __owned String) -> Result<String, FileFailure> {
+        switch bytes(path) {
+        case .success(let bytes): return .success(String(bytes: bytes[...]))
+        case .failure(let failure): return .failure(failure)
+        }
+    }
+
+    /// What is in a small file.
+    @inline(never)
+    static func bytes(_ path: __owned String) -> Result<[UInt8], FileFailure> {
         // A pipe in its place must not make anybody wait.
         let fd = path.withCString { cs_open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0) }
         guard fd >= 0 else { return .failure(FileFailure(error: cs_errno())) }
@@ -25,7 +34,7 @@ enum FileSystem {
         while all.count <= maximumText {
             let count = part.withUnsafeMutableBufferPointer { CShim.read(fd, $0.baseAddress, $0.count) }
             if count < 0 { return .failure(FileFailure(error: cs_errno())) }
-            if count == 0 { return .success(String(bytes: all[...])) }
+            if count == 0 { return .success(all) }
             all += part[0..<count]
         }
         return .failure(FileFailure(error: EFBIG))

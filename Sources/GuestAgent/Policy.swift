@@ -23,7 +23,8 @@ final class Policy: Sendable {
         switch FileSystem.text(name) {
         case .success(let text): return try parse(text, path: name)
         case .failure(let failure):
-            if path == nil, failure.isAbsent { return nil }
+            // A link that leads nowhere is a policy that cannot be read.
+            if path == nil, failure.isAbsent, linkTarget(name) == nil { return nil }
             throw Diagnostic.system("reading the policy \(name)", failure.error, "check `policy`")
         }
     }
@@ -33,14 +34,26 @@ final class Policy: Sendable {
         var number = 0
         for line in text.parts(between: "\n") {
             number += 1
-            let content = line.head(before: "#").trimmed
+            let content = withoutComment(line).trimmed
             if content.isEmpty { continue }
-            guard let line = PolicyLine(content.words, number: number) else {
-                throw Diagnostic(.badConfiguration, "\(path):\(number): `\(content)` must be \(PolicyLine.form)")
+            guard number <= InterfaceRules.lineLimit, let line = PolicyLine(content.words, number: number) else {
+                throw Diagnostic(
+                    .badConfiguration,
+                    "\(path):\(number): `\(content)` must be \(PolicyLine.form); at most "
+                        + "\(InterfaceRules.lineLimit) lines are read")
             }
             lines.append(line)
         }
         return Policy(path: path, lines: lines)
+    }
+
+    /// A comment begins where a word could: a serial number may have the character inside.
+    private static func withoutComment(_ line: String) -> String {
+        let bytes = line.copyBytes()
+        for i in bytes.indices where bytes[i] == UInt8(ascii: "#") {
+            if i == 0 || bytes[i - 1] <= 0x20 { return String(bytes: bytes[..<i]) }
+        }
+        return line
     }
 
     /// What is left of the policy for one device.
@@ -65,13 +78,14 @@ final class Policy: Sendable {
     }
 
     /// Why a device may not cross, in words; nil when it may, as far as its interfaces are known.
+    /// - Parameter interfaces: what they say that they are, as in `InterfaceRules`.
     @inline(never)
     func refusal(
-        exports: Bool, _ record: DeviceRecord, _ interfaces: [InterfaceRecord], serial: String?
+        exports: Bool, _ record: DeviceRecord, _ interfaces: [UInt32], serial: String?
     ) -> String? {
         let rules = rules(exports: exports, record, serial: serial)
         var line = rules.denial(nil)
-        for interface in interfaces where line == nil { line = rules.denial(interface.triple) }
+        for interface in interfaces where line == nil { line = rules.denial(interface) }
         guard let line else { return nil }
         return line == 0 ? compose("no line of \(path) allows it") : compose("\(path):\(line) denies it")
     }

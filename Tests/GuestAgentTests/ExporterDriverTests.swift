@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
+import Foundation
 import TestSupport
 import Testing
 import USBIP
@@ -36,6 +37,40 @@ import USBIP
         #expect(order.files() == [])
         try driver.bind(BusID("1-2")!)
         #expect(sysfs.text("\(FakeSysfs.exporter)/bind") == "1-2")
+    }
+
+    /// What the device could turn into counts, too: other configurations, other settings.
+    @Test func everyConfigurationCounts() throws {
+        let sysfs = try FakeSysfs()
+        let device = [18, 1] + [UInt8](repeating: 0, count: 16)
+        func configuration(_ parts: [UInt8]...) -> [UInt8] {
+            let body = parts.flatMap { $0 }
+            return [9, 2, UInt8(9 + body.count), 0, 1, 1, 0, 0x80, 50] + body
+        }
+        let disk: [UInt8] = [9, 4, 0, 0, 0, 8, 6, 0x50, 0]
+        let keyboard: [UInt8] = [9, 4, 0, 1, 0, 3, 1, 1, 0]
+        let endpoint: [UInt8] = [7, 5, 0x81, 2, 0, 2, 0]
+        // A descriptor that does not fit ends a configuration, and no more than that.
+        let broken: [UInt8] = [0, 4, 0, 0, 0]
+        let cases: [([UInt8], Bool)] = [
+            (device + configuration(disk, endpoint), true), (device + configuration(disk, keyboard), false),
+            (device + configuration(disk) + configuration(disk, endpoint, keyboard), false),
+            (device + configuration(disk, broken) + configuration(keyboard), false), (device, true),
+            (device + configuration(disk) + Array(configuration(keyboard).dropLast()), true),
+            (device + Array(configuration(keyboard).prefix(8)), true),
+        ]
+        let policy = try Policy.parse("deny class=03\nallow\n", path: "/p")
+        for (i, (descriptors, isFine)) in cases.enumerated() {
+            try sysfs.device("1-1")
+            try Data(descriptors).write(to: URL(fileURLWithPath: sysfs.path + "/bus/usb/devices/1-1/descriptors"))
+            let found = try #require(LocalDevice.read(Self.busID, sysfs.tree))
+            let refusal = ExporterDriver(tree: sysfs.tree, policy: policy).refusal(found)
+            #expect((refusal == nil) == isFine, "case \(i)")
+        }
+        // Where they cannot be read, what the kernel shows has to do.
+        try sysfs.device("1-2", interfaces: ["1.0": ["03", "01", "01"]])
+        let second = try #require(LocalDevice.read(BusID("1-2")!, sysfs.tree))
+        #expect(ExporterDriver(tree: sysfs.tree, policy: policy).refusal(second) != nil)
     }
 
     @Test func bindWithoutADriver() throws {

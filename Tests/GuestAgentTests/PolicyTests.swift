@@ -21,7 +21,8 @@ import USBIP
         _ text: String, exports: Bool = true, of record: DeviceRecord = record(), _ interfaces: [InterfaceRecord],
         serial: String? = ""
     ) throws -> Bool {
-        try Policy.parse(text, path: "p").refusal(exports: exports, record, interfaces, serial: serial) == nil
+        let policy = try Policy.parse(text, path: "p")
+        return policy.refusal(exports: exports, record, interfaces.map(\.triple), serial: serial) == nil
     }
 
     @Test("each interface for itself, the first line that fits, and nothing without a line") func lines() throws {
@@ -73,11 +74,29 @@ import USBIP
 
     @Test("a refusal names the file and the line") func refusals() throws {
         let policy = try Policy.parse("allow class=08\n\ndeny 46f4:0001 # not this\n", path: "/etc/p")
-        let refusal = { policy.refusal(exports: true, Self.record(), [$0], serial: "") }
+        let refusal = { (interface: InterfaceRecord) in
+            policy.refusal(exports: true, Self.record(), [interface.triple], serial: "")
+        }
         #expect(refusal(Self.disk) == nil)
         #expect(refusal(Self.keyboard) == "/etc/p:3 denies it")
-        let other = policy.refusal(exports: true, Self.record("1-1", 1, 1), [Self.keyboard], serial: "")
+        let other = policy.refusal(exports: true, Self.record("1-1", 1, 1), [Self.keyboard.triple], serial: "")
         #expect(other == "no line of /etc/p allows it")
+    }
+
+    @Test("a comment begins a word: what stands inside of one is a serial number's") func comments() throws {
+        #expect(try allows("allow serial:A#7 # deny\n", [Self.disk], serial: "A#7"))
+        #expect(try allows("allow serial:#\n", [Self.disk], serial: "#"))
+        #expect(try !allows("allow serial:A #7\n", [Self.disk], serial: "A#7"))
+        for blank in [" ", "\t", " \t", ""] {
+            #expect(try allows("#deny\n\(blank)#\n\(blank)allow \(blank)#\r\n\(blank)\r\n", [Self.disk]))
+        }
+    }
+
+    @Test("a policy has as many lines as a rule can name") func lineLimit() throws {
+        let above = String(repeating: "\n", count: 32766)
+        #expect(try allows(above + "allow\n", [Self.disk]))
+        let error = diagnostic { try Policy.parse(above + "\nallow\n", path: "/etc/p") }
+        #expect(error?.exitCode == .badConfiguration && error?.message.hasPrefix("/etc/p:32768: `allow`") == true)
     }
 
     @Test(

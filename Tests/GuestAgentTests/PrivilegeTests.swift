@@ -38,6 +38,9 @@ import Testing
         for family in [AF_INET, AF_INET6, AF_NETLINK, AF_PACKET] {
             #expect(try confined("socket", Int(family), Int(cs_sock_stream())) == EPERM)
         }
+        // Flags of a descriptor; what sends signals, and leases and locks, is refused.
+        for command in [F_GETFL, F_SETFL] { #expect(try confined("fcntl", -1, Int(command)) == EBADF) }
+        for command in [8, 10, 15, 1024] { #expect(try confined("fcntl", -1, command) == EPERM, "\(command)") }
         #expect(try confined("mprotect", page, 4096, Int(PROT_READ)) == 0)
         #expect(try confined("mprotect", page, 4096, Int(PROT_READ | PROT_EXEC)) == EPERM)
         let others = [

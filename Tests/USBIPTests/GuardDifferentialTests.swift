@@ -149,11 +149,26 @@ struct GuardDifferentialTests {
             let setup = SetupPacket(requestType: 1, request: 11, value: UInt16(number), index: UInt16(interface))
             let header = PDUHeader(
                 seqnum: seqnum, devid: GuardSession.devid, body: .cmdSubmit(CmdSubmit(setup: setup)))
+            // Of one that fails or is withdrawn only the exporter's kernel knows whether it was set.
+            let isUnclear = spoils && oneIn(3)
+            if isUnclear && exists { model.failsToSet = oneIn(2) }
             send(header.encode(), isCommand: true, head: 48)
-            open.append(Request(seqnum: seqnum, address: 0, length: 0, packets: 0, isSetting: true, succeeds: exists))
+            let succeeds = exists && !isUnclear
+            open.append(Request(seqnum: seqnum, address: 0, length: 0, packets: 0, isSetting: true, succeeds: succeeds))
             // What follows at once has to wait, and is framed by what is set then.
             if oneIn(2) { submit() }
-            answer(open.firstIndex { $0.isSetting } ?? 0)
+            let index = open.firstIndex { $0.isSetting } ?? 0
+            if isUnclear && oneIn(2) { return withdraw(index) }
+            answer(index)
+        }
+
+        mutating func withdraw(_ index: Int) {
+            let target = open.remove(at: index).seqnum
+            seqnum += 1
+            let header = PDUHeader(
+                seqnum: seqnum, devid: GuardSession.devid, body: .cmdUnlink(CmdUnlink(seqnum: target)))
+            send(header.encode(), isCommand: true, head: 48)
+            unlinked(seqnum, -104)
         }
 
         mutating func unlink(_ target: UInt32) {

@@ -205,6 +205,68 @@ struct GuardEndpointTests {
         #expect(session.violation == nil)
     }
 
+    /// After a port was reset, a device may be read anew, and the kernel takes what it finds at an index.
+    @Test("what was read of an index stands, by its first look: value, length, and what it holds", arguments: roles)
+    func header(_ role: GuardRole) {
+        let whole = TestDevice.configuration
+        let length = UInt8(whole.count)
+        // Value 2 at index 0; more bytes, and fewer, than at the first look; the value of another index.
+        let others: [([UInt8], UInt16)] = [
+            (whole.replacing(at: 5, with: "02"), 0), (Array(whole.prefix(9)).replacing(at: 2, with: "FF"), 0),
+            (whole.replacing(at: 2, with: String(length - 1, radix: 16)), 0), (whole, 1),
+        ]
+        for (other, index) in others {
+            for asked in [9, 4096] {
+                // Before all of it was read, and after.
+                for isWhole in [false, true] {
+                    let session = GuardSession.imported(role, configured: nil)
+                    session.read(whole, asked: 9)
+                    if isWhole { session.read(whole) }
+                    #expect(session.violation == nil)
+                    let before = session.replies.count
+                    session.read(other, asked: asked, index: index)
+                    #expect(session.violation == .configurationChanged)
+                    #expect(session.replies.count == before + 48)
+                }
+            }
+        }
+    }
+
+    @Test("a part of a configuration has to agree with the whole; before that it is not kept", arguments: roles)
+    func part(_ role: GuardRole) {
+        let whole = TestDevice.configuration
+        // A class of the second interface's first setting.
+        let other = whole.replacing(at: 44, with: "03")
+        for asked in 9...whole.count {
+            let session = GuardSession.imported(role, configured: whole)
+            session.read(whole, asked: asked)
+            #expect(session.violation == nil)
+            session.read(other, asked: asked)
+            #expect(session.violation == (asked < 48 ? nil : .configurationChanged), "\(asked)")
+            let early = GuardSession.imported(role, configured: nil)
+            early.read(other, asked: asked)
+            #expect(early.violation == nil)
+            early.configure(whole)
+            #expect(early.violation == (asked < whole.count ? nil : .configurationChanged), "\(asked)")
+        }
+    }
+
+    /// An empty configuration is one, too.
+    @Test("a configuration without interfaces gets none later", arguments: roles)
+    func empty(_ role: GuardRole) {
+        let session = GuardSession.imported(role, configured: TestDevice.configuration(1, []))
+        session.read(TestDevice.configuration(1, []))
+        #expect(session.violation == nil)
+        let cut = GuardSession.imported(role, configured: nil)
+        let whole = TestDevice.configuration
+        cut.control(GuardSession.get(whole.count))
+        cut.answer(nil, RetSubmit(actualLength: 9), payload: Array(whole.prefix(9)))
+        cut.set(configuration: 1)
+        #expect(cut.violation == nil)
+        cut.read(whole)
+        #expect(cut.violation == .configurationChanged)
+    }
+
     @Test("one that was cut is taken as it is, as the kernel does; that it was cut shows when it is read again")
     func cut() {
         let whole = TestDevice.configuration
@@ -233,7 +295,7 @@ struct GuardEndpointTests {
         for bytes in [
             zeros(40), [UInt8](repeating: 0xFF, count: 40), configuration.replacing(at: 1, with: "01"),
             configuration.replacing(at: 0, with: "08"), configuration.replacing(at: 0, with: "FF"), [9], [],
-        ] { session.read(bytes, asked: 100) }
+        ] { session.read(bytes, asked: 100, index: 0) }
         // Nor is one that came with an error, or was withdrawn.
         session.control(GuardSession.get(100))
         let other = TestDevice.configuration(1, [Self.interface(0, 0, [])])
@@ -291,6 +353,91 @@ struct GuardEndpointTests {
         session.answer(again)
         session.unlink(1)
         #expect(!session.waits && session.rules.endpoints[5] == .isochronous && session.violation == nil)
+    }
+
+    /// `usb_set_interface` and `usb_set_configuration` are called while the request is received, and the request itself
+    /// may fail, or be withdrawn, for all that: what only one of the two kernels' states has cannot be framed.
+    @Test("behind a setting that failed or was withdrawn, only what both settings have is there", arguments: roles)
+    func unclear(_ role: GuardRole) {
+        let configuration = TestDevice.configuration(
+            1,
+            [
+                Self.interface(0, 0, [Self.endpoint(0x81, 2), Self.endpoint(2, 2), Self.endpoint(0x83, 3)]),
+                Self.interface(0, 1, [Self.endpoint(0x81, 2), Self.endpoint(2, 1), Self.endpoint(0x84, 2)]),
+                Self.interface(1, 0, [Self.endpoint(5, 2)]),
+            ])
+        for isWithdrawn in [false, true] {
+            func fail(_ session: GuardSession, _ setup: SetupPacket) {
+                let set = session.control(setup)
+                if isWithdrawn {
+                    session.unlinked(session.unlink(set), -104)
+                } else {
+                    session.answer(set, RetSubmit(status: -32))
+                }
+                #expect(session.violation == nil)
+            }
+            func slots(_ session: GuardSession) -> [UInt8] {
+                (1...31).filter { $0 != 16 && session.rules.endpoints[$0] != .none }
+            }
+            for (from, to) in [(0, 1), (1, 0)] {
+                let session = GuardSession.imported(role, configured: configuration)
+                session.set(interface: 0, UInt16(from))
+                fail(session, SetupPacket(requestType: 1, request: 11, value: UInt16(to)))
+                #expect(slots(session) == [5, 17])
+                // The next one that is answered says what there is.
+                session.set(interface: 0, 1)
+                #expect(slots(session) == [2, 5, 17, 20] && session.rules.endpoints[2] == .isochronous)
+            }
+            // The same setting again, and one that there is not.
+            let session = GuardSession.imported(role, configured: configuration)
+            fail(session, SetupPacket(requestType: 1, request: 11, value: 0))
+            #expect(slots(session) == [2, 5, 17, 19])
+            fail(session, SetupPacket(requestType: 1, request: 11, value: 0, index: 7))
+            #expect(slots(session) == [2, 5, 17, 19])
+            fail(session, SetupPacket(requestType: 1, request: 11, value: 9))
+            fail(session, SetupPacket(requestType: 1, request: 11, value: 0x101))
+            #expect(slots(session) == [2, 5, 17, 19])
+            // A configuration that fails may leave none.
+            fail(session, SetupPacket(request: 9, value: 1))
+            #expect(slots(session) == [])
+            session.set(interface: 0, 0)
+            #expect(slots(session) == [])
+            session.set(configuration: 1)
+            #expect(slots(session) == [2, 5, 17, 19])
+        }
+    }
+
+    /// Behind a withdrawn one the endpoints have to answer again before their data may look like a header.
+    @Test("an endpoint is in doubt again behind any setting, however it ends", arguments: [-32, -104])
+    func doubt(_ status: Int32) {
+        let session = GuardSession.imported(.exporter)
+        let header = PDUHeader(
+            seqnum: 600, devid: GuardSession.devid, direction: .in, endpoint: 0, body: .cmdSubmit(.bytes(0))
+        ).encode()
+        func send() { session.answer(session.submit(2, .out, .bytes(48), payload: header)) }
+        session.answer(session.submit(2, .out, .bytes(1), payload: [0]))
+        send()
+        #expect(session.violation == nil)
+        let set = session.control(SetupPacket(requestType: 1, request: 11, value: 1, index: 1))
+        if status == -104 {
+            session.unlinked(session.unlink(set), status)
+        } else {
+            session.answer(set, RetSubmit(status: status))
+        }
+        send()
+        #expect(session.violation == .framingUnclear)
+    }
+
+    @Test("a setting with data is refused: the kernel would set it, the device would not", arguments: roles)
+    func settingWithData(_ role: GuardRole) {
+        for setup in [
+            SetupPacket(requestType: 1, request: 11, value: 1, index: 1, length: 1),
+            SetupPacket(request: 9, value: 1, length: 200),
+        ] {
+            let session = GuardSession.imported(role)
+            session.control(setup, payload: zeros(Int(setup.length)))
+            #expect(session.violation == .setupLength)
+        }
     }
 
     @Test("requests that only look like a setting set nothing", arguments: roles)

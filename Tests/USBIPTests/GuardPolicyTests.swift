@@ -85,7 +85,7 @@ import Testing
                 session.read(bad, asked: 9)
                 #expect(session.violation == nil)
                 let before = session.replies.count
-                session.control(GuardSession.get(bad.count))
+                session.control(GuardSession.get(bad.count, index: 1))
                 let header = PDUHeader(
                     seqnum: session.seqnum, body: .retSubmit(RetSubmit(actualLength: Int32(bad.count))))
                 session.reply(header.encode() + bad, by: size)
@@ -104,6 +104,71 @@ import Testing
         let bad = TestDevice.configuration(1, [Self.interface(0, [3, 1, 1])])
         session.read(bad.replacing(at: 2, with: "FF 7F"), asked: bad.count)
         #expect(session.violation == .denied)
+    }
+
+    /// Whoever reads no configuration, or sets one that was not read, would speak to interfaces that nobody looked at.
+    @Test("class and vendor requests wait for a configuration that was read and set", arguments: roles)
+    func nothingBeforeItIsSeen(_ role: GuardRole) {
+        let known = TestDevice.configuration(1, [Self.interface(0, [8, 6, 0x50])])
+        let harmless = [
+            SetupPacket(requestType: 0x80, request: 6, value: 0x0300, length: 255),
+            SetupPacket(requestType: 0x80, request: 0, length: 2), SetupPacket(request: 5, value: 3),
+            SetupPacket(request: 9, value: 0),
+        ]
+        let asking = [
+            SetupPacket(requestType: 0x21, request: 9, value: 0x0200), SetupPacket(requestType: 0x40, request: 1),
+            SetupPacket(requestType: 0xA1, request: 1, length: 8),
+            SetupPacket(requestType: 0xC0, request: 1, length: 8),
+            SetupPacket(requestType: 0x60, request: 1), SetupPacket(requestType: 1, request: 11),
+        ]
+        func session(_ prepare: (GuardSession) -> Void) -> GuardSession {
+            let session = GuardSession.imported(role, limits: Self.limits(Self.noKeyboards), configured: nil)
+            for setup in harmless {
+                session.control(setup)
+                session.answer()
+            }
+            prepare(session)
+            #expect(session.violation == nil)
+            return session
+        }
+        let states: [((GuardSession) -> Void, Bool)] = [
+            ({ _ in }, false), ({ $0.read(known, asked: 9) }, false), ({ $0.read(known) }, false),
+            ({ $0.configure(known) }, true),
+            (
+                {
+                    $0.configure(known)
+                    $0.set(configuration: 0)
+                }, false
+            ),
+            (
+                {
+                    $0.configure(known)
+                    $0.control(SetupPacket(request: 9, value: 1))
+                    $0.answer(nil, RetSubmit(status: -32))
+                }, false
+            ),
+        ]
+        for (prepare, isFine) in states {
+            for setup in asking {
+                let session = session(prepare)
+                session.control(setup)
+                #expect(session.violation == (isFine ? nil : .notRead))
+            }
+        }
+        for (prepare, isFine) in [states[0], states[1], ({ $0.read(known) }, true), states[3]] {
+            let session = session(prepare)
+            session.control(SetupPacket(request: 9, value: 1))
+            #expect(session.violation == (isFine ? nil : .notRead))
+            let other = session.violation == nil
+            if other { session.control(SetupPacket(request: 9, value: 2)) }
+            #expect(session.violation == .notRead)
+        }
+        // Without a policy an importer may do as it likes.
+        for setup in asking + [SetupPacket(request: 9, value: 2)] {
+            let session = GuardSession.imported(role, configured: nil)
+            session.control(setup)
+            #expect(session.violation == nil)
+        }
     }
 
     @Test("an interface that becomes another one is refused, also without a policy", arguments: roles)

@@ -143,8 +143,10 @@ final class GuardSession {
     }
 
     /// Reads a configuration, as much as was asked for.
-    func read(_ configuration: [UInt8], asked: Int? = nil) {
-        control(Self.get(asked ?? configuration.count))
+    /// - Parameter index: nil for the usual one of its value, which counts from 1.
+    func read(_ configuration: [UInt8], asked: Int? = nil, index: UInt16? = nil) {
+        let value = configuration.count > 5 ? UInt16(configuration[5]) : 1
+        control(Self.get(asked ?? configuration.count, index: index ?? max(value, 1) - 1))
         let found = Array(configuration.prefix(asked ?? .max))
         answer(nil, RetSubmit(actualLength: Int32(found.count)), payload: found)
     }

@@ -25,6 +25,8 @@ struct KernelModel {
     let truth: [[[UInt8: Kind]]]
     var settings: [Int]
     var isConfigured = false
+    /// The next `usb_set_interface` fails, and changes nothing.
+    var failsToSet = false
     var submitted: [UInt32: Submitted] = [:]
     var unlinks: [UInt32: UInt32] = [:]
     private(set) var commandEnds: [Int] = []
@@ -124,7 +126,8 @@ struct KernelModel {
         } else if setup[0] == 1, setup[1] == 11, setup[3] == 0, setup[5] == 0, Int(setup[4]) < truth.count,
             Int(setup[2]) < truth[Int(setup[4])].count, isConfigured
         {
-            settings[Int(setup[4])] = Int(setup[2])
+            if !failsToSet { settings[Int(setup[4])] = Int(setup[2]) }
+            failsToSet = false
         }
     }
 

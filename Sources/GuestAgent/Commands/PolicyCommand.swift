@@ -10,12 +10,15 @@ enum PolicyCommand {
             throw Diagnostic(.usage, "policy: the only command is `ringway policy check`")
         }
         let own = try CommandArguments.parse(Array(arguments.dropFirst()), command: "policy", words: 1)
-        guard let policy = try Policy.load(own.words.first) else {
+        var path = own.words.first
+        if path == nil { path = try AgentArguments.parse([], command: "policy").policy }
+        guard let policy = try Policy.load(path) else {
             return Output.result(compose("there is no \(Policy.defaultPath): every device may cross\n"))
         }
         var text = compose("\(policy.path): \(policy.lines.count) lines; what none of them fits is denied\n")
         for device in LocalDevice.own() where !device.isHub {
-            let refusal = policy.refusal(exports: true, device.record, device.interfaces, serial: device.serial)
+            let interfaces = device.everyInterface(SysfsTree())
+            let refusal = policy.refusal(exports: true, device.record, interfaces, serial: device.serial)
             text += compose("\(device.busID.text) \(device.title): \(refusal ?? "may be exported")\n")
         }
         return Output.result(text)

@@ -19,6 +19,10 @@ final class AttachKeeper {
     var isSweeping = false
     /// Something happened while a look was under way.
     private var isStale = false
+    /// Looks that left something to do, since the peer last announced anything. A device that is let go each time
+    /// that it was attached, as one that a guard refuses, is not asked for every second for ever.
+    private var unsettled: UInt64 = 0
+    private static let patience: UInt64 = 8
 
     func timeout(wanted: Bool) -> Int32 {
         guard wanted else { return -1 }
@@ -81,6 +85,7 @@ final class AttachKeeper {
     }
 
     private func look() {
+        unsettled = 0
         if isSweeping { isStale = true }
         sweepAt = 0
     }
@@ -97,7 +102,9 @@ final class AttachKeeper {
         if isStale {
             sweepAt = now
         } else if !settled {
-            sweepAt = now &+ Self.retryMicroseconds
+            unsettled = isListening ? unsettled &+ 1 : 0
+            let doublings = min(max(unsettled, Self.patience) &- Self.patience, 6)
+            sweepAt = now &+ Self.retryMicroseconds << doublings
         } else if !isListening {
             sweepAt = now &+ Self.pollMicroseconds
         }

@@ -54,7 +54,8 @@ struct Attachment {
         let offered = try ImportDialogue.deviceList(agent)
         for device in offered where !held.contains(device.record.busID) {
             guard let rule = rules.first(where: { $0.matches(device.record) }) else { continue }
-            if let refusal = policy?.refusal(exports: false, device.record, device.interfaces, serial: nil) {
+            let interfaces = InterfaceDescriptors.all(device.interfaces)
+            if let refusal = policy?.refusal(exports: false, device.record, interfaces, serial: nil) {
                 Log.error("the rule \(rule.text) wants \(device.record.busID.text): \(refusal)")
                 continue
             }

@@ -88,6 +88,16 @@ final class LocalDevice {
             .compactMap { read($0, tree) }
     }
 
+    /// What the interfaces of all its configurations and settings say that they are, as in `InterfaceRules`. Takes no
+    /// lock; the interfaces that it has now are all that is known of a device whose descriptors cannot be read.
+    @inline(never)
+    func everyInterface(_ tree: SysfsTree) -> [UInt32] {
+        switch FileSystem.bytes(tree.path(busID.text, "descriptors")) {
+        case .success(let bytes): return InterfaceDescriptors.all(bytes)
+        case .failure: return InterfaceDescriptors.all(interfaces)
+        }
+    }
+
     /// What the wire's device list says of it.
     var listed: ListedDevice { ListedDevice(record: record, interfaces: interfaces) }
 

@@ -55,7 +55,7 @@ extension DeviceManager {
             return false
         }
         switch words[0] {
-        case "export": return startExport(rule, client)
+        case "export": return book.isFull ? refuseMore(client) : startExport(rule, client)
         case "match":
             guard keep(rule, .export, client) else { return false }
             return startExport(rule, client, isStanding: true)
@@ -74,7 +74,10 @@ extension DeviceManager {
     }
 
     private func keep(_ rule: DeviceRule, _ kind: RuleBook.Kind, _ client: Int32) -> Bool {
-        if book.add(rule, kind) { return true }
+        book.add(rule, kind) || refuseMore(client)
+    }
+
+    private func refuseMore(_ client: Int32) -> Bool {
         Self.answer(client, .unavailable, compose("\(RuleBook.limit) rules stand already; withdraw one first"))
         return false
     }

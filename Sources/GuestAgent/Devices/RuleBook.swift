@@ -27,6 +27,7 @@ final class RuleBook {
     }
 
     private var entries: [Entry] = []
+    var isFull: Bool { entries.count >= Self.limit }
     let path: String
 
     /// - Parameter configured: rules of the configuration; they stand again after every start.
@@ -38,8 +39,12 @@ final class RuleBook {
         case .failure(let failure):
             Log.error("reading the rules in \(path): \(systemMessage(failure.error)); they do not stand any more")
         }
-        for rule in configuredExports { insert(rule, .export) }
-        for rule in configuredAttachments { insert(rule, .attach) }
+        for rule in configuredExports { stand(rule, .export) }
+        for rule in configuredAttachments { stand(rule, .attach) }
+    }
+
+    private func stand(_ rule: DeviceRule, _ kind: Kind) {
+        if !insert(rule, kind) { Log.error("the rule \(rule.text) is one too many: \(Self.limit) stand already") }
     }
 
     private func read(_ line: String) {

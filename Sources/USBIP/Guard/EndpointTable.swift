@@ -18,13 +18,18 @@ struct EndpointTable {
     /// Entries of all configurations.
     static let entryLimit = 2048
 
-    /// One alternate setting (slot 0), or one endpoint of it: configuration << 24 | interface << 16 | setting << 8 |
-    /// type << 5 | slot.
+    /// The configurations that were seen: index << 24 | bConfigurationValue << 16 | wTotalLength, of which the kernel
+    /// takes the first look at its word; and `isWhole` once all of it has passed.
+    private var headers: [UInt64] = []
+    private static let isWhole: UInt64 = 1 << 32
+    /// One alternate setting (slot 0), or one endpoint of it: index of the configuration << 24 | interface << 16 |
+    /// setting << 8 | type << 5 | slot.
     private var entries: [UInt32] = []
-    /// What each configuration's interfaces say that they are: configuration << 24 | class, subclass, protocol.
+    /// What each configuration's interfaces say that they are: index << 24 | class, subclass, protocol.
     private var classes: [UInt32] = []
-    /// The descriptor that is being read: the device's own, or a configuration.
+    /// The descriptor that is being read: the device's own, or a configuration, of that index << 24.
     private var isDevice = false
+    private var index: UInt32 = 0
     private var reading: [UInt8] = []
     /// idVendor << 16 | idProduct, as announced.
     var identity: UInt32 = 0
@@ -32,9 +37,10 @@ struct EndpointTable {
     var interfaces: InterfaceRules?
     /// What is wrong with the last descriptor: a number that belongs to the violation.
     private(set) var wrong: UInt32 = 0
+    /// The index << 24 of the one that is set.
     private var configuration: UInt32 = 0
-    /// It is one that there can be: before any was set, and behind a number that no kernel knows, no interface is set.
-    private var isSet = false
+    /// It is one that was read: before any was set, and behind a number that is none's, no interface is set.
+    private(set) var isSet = false
     /// By direction << 4 | number; 1 is in. Three bits each.
     private var low: UInt64 = .max
     private var high: UInt64 = .max
@@ -55,14 +61,28 @@ struct EndpointTable {
 
     // MARK: What is set
 
-    /// SET_CONFIGURATION was answered: every interface has its setting 0, or its first if there is none.
+    /// Whether all of a configuration with that bConfigurationValue has passed.
     @inline(never)
-    mutating func set(configuration value: UInt32) {
-        configuration = value << 24
+    func isKnown(_ value: UInt32) -> Bool { find(value) != nil }
+
+    private func find(_ value: UInt32) -> UInt32? {
+        for header in headers where header & Self.isWhole != 0 && UInt32(header >> 16 & 0xFF) == value {
+            return UInt32(truncatingIfNeeded: header) & 0xFF00_0000
+        }
+        return nil
+    }
+
+    /// SET_CONFIGURATION was answered: every interface has its setting 0, or its first if there is none.
+    /// - Parameter isDone: false when it failed, or was withdrawn: then the exporter's kernel may have set it, may have
+    ///   kept the one before, or may have none; what is said to be none is safe, since nothing goes there.
+    @inline(never)
+    mutating func set(configuration value: UInt32, isDone: Bool) {
         low = .max
         high = .max
-        isSet = value <= 255
-        guard isSet else { return }
+        isSet = false
+        guard isDone, let found = find(value) else { return }
+        configuration = found
+        isSet = true
         for (i, entry) in entries.enumerated() where entry & 0xFF00_00FF == configuration {
             let interface = entry & 0xFFFF_0000
             let isFirst = entries.firstIndex { $0 & 0xFFFF_00FF == interface } == i
@@ -71,12 +91,28 @@ struct EndpointTable {
     }
 
     /// SET_INTERFACE was answered.
+    /// - Parameter isDone: false when it failed, or was withdrawn: then the exporter's kernel has either setting, and
+    ///   only endpoints that are the same in both can be framed.
     @inline(never)
-    mutating func set(interface: UInt32, setting: UInt32) {
+    mutating func set(interface: UInt32, setting: UInt32, isDone: Bool) {
         guard isSet, interface <= 255 else { return }
+        let before = (low, high)
         let wanted = configuration | interface << 16
+        // What the kernel does not know it has not set.
+        if !isDone, setting > 255 || !entries.contains(wanted | setting << 8) { return }
         for entry in entries where entry & 0xFFFF_0000 == wanted { enable(entry, .none) }
         if setting <= 255 { enable(wanted | setting << 8) }
+        if isDone { return }
+        low |= Self.differing(low, before.0)
+        high |= Self.differing(high, before.1)
+    }
+
+    /// All bits of every group of four that is not the same in both.
+    private static func differing(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        var bits = a ^ b
+        bits |= bits >> 2
+        bits |= bits >> 1
+        return (bits & 0x1111_1111_1111_1111) &* 15
     }
 
     /// Sets the endpoints of one alternate setting. A control endpoint has both directions.
@@ -96,9 +132,11 @@ struct EndpointTable {
 
     // MARK: What is read
 
-    mutating func beginReading(ofDevice: Bool) {
+    /// - Parameter value: wValue of GET_DESCRIPTOR: the type, and the index.
+    mutating func beginReading(_ value: UInt32) {
         reading.removeAll(keepingCapacity: true)
-        isDevice = ofDevice
+        isDevice = value >> 8 == 1
+        index = value << 24
     }
 
     mutating func read(_ untrustedBytes: UnsafeRawBufferPointer) { reading.append(contentsOf: untrustedBytes) }
@@ -120,56 +158,70 @@ struct EndpointTable {
             return found == identity ? nil : .identityChanged
         }
         guard reading.count >= 9, reading[1] == 2, reading[0] >= 9, Int(reading[0]) <= reading.count else { return nil }
-        let value = UInt32(reading[5]) << 24
-        wrong = value >> 24
+        let length = UInt32(reading[2]) | UInt32(reading[3]) << 8
+        wrong = UInt32(reading[5])
+        guard let place = findHeader(index | wrong << 16 | length) else { return .configurationChanged }
+        let isFirst = headers[place] & Self.isWhole == 0
         // A kernel that was told of more bytes than come looks at those that came, and probes drivers.
         var known = classes.count
-        guard addClasses(value) else { return .denied }
-        guard UInt32(reading[2]) | UInt32(reading[3]) << 8 <= asked else {
-            classes.removeLast(classes.count - known)
-            return nil
-        }
+        guard addClasses() else { return .denied }
         guard classes.count <= Self.entryLimit else { return .configurationTooLarge }
-        guard Self.isSame(&classes, since: known, value) else { return .configurationChanged }
+        guard length <= asked else {
+            // Too short to be taken by a kernel, so nothing is learned; what there is has to agree with what was.
+            let isSame = Self.isSame(&classes, since: known, index, isPart: true)
+            return isFirst || isSame ? nil : .configurationChanged
+        }
+        guard isFirst || Self.isSame(&classes, since: known, index) else { return .configurationChanged }
         known = entries.count
-        guard learn(value) else { return .configurationTooLarge }
-        return Self.isSame(&entries, since: known, value) ? nil : .configurationChanged
+        guard learn() else { return .configurationTooLarge }
+        headers[place] |= Self.isWhole
+        return isFirst || Self.isSame(&entries, since: known, index) ? nil : .configurationChanged
+    }
+
+    /// Where a configuration's header stands; nil when another one is known of that index, or another index of that
+    /// value, of which the kernels would take the first.
+    private mutating func findHeader(_ header: UInt32) -> Int? {
+        for (place, known) in headers.enumerated() {
+            let difference = UInt32(truncatingIfNeeded: known) ^ header
+            if difference == 0 { return place }
+            if difference & 0xFF00_0000 == 0 || difference & 0x00FF_0000 == 0 { return nil }
+        }
+        headers.append(UInt64(header))
+        return headers.count - 1
     }
 
     /// Appends what every interface says that it is, also those that the kernel passes over.
     /// - Returns: false when the policy denies one; `wrong` is its line then.
-    private mutating func addClasses(_ value: UInt32) -> Bool {
-        var position = Int(reading[0])
-        while position + 2 <= reading.count {
-            let length = Int(reading[position])
-            guard length >= 2, position + length <= reading.count else { break }
-            if reading[position + 1] == 4, length >= 9 {
-                var triple: UInt32 = 0
-                for byte in reading[(position + 5)...(position + 7)] { triple = triple << 8 | UInt32(byte) }
-                classes.append(value | triple)
-                if let line = interfaces?.denial(triple) {
-                    wrong = UInt32(line)
-                    return false
-                }
+    private mutating func addClasses() -> Bool {
+        let known = classes.count
+        InterfaceDescriptors.read(reading, from: Int(reading[0]), to: reading.count, into: &classes)
+        for i in known..<classes.count {
+            if let line = interfaces?.denial(classes[i]) {
+                wrong = UInt32(line)
+                return false
             }
-            position += length
+            classes[i] |= index
         }
         return true
     }
 
-    /// Whether what was appended for a configuration is what was known of it. What is kept stands in a row.
-    private static func isSame(_ list: inout [UInt32], since known: Int, _ value: UInt32) -> Bool {
-        guard let first = list.firstIndex(where: { $0 & 0xFF00_0000 == value }), first < known else { return true }
+    /// Whether what was appended for a configuration is what was known of it, or the beginning of that. What is kept
+    /// stands in a row.
+    private static func isSame(
+        _ list: inout [UInt32], since known: Int, _ index: UInt32, isPart: Bool = false
+    ) -> Bool {
+        let count = list.count - known
+        let first = list.firstIndex { $0 & 0xFF00_0000 == index } ?? known
         var i = 0
-        while known + i < list.count, list[first + i] == list[known + i] { i += 1 }
-        let isSame = known + i == list.count && (first + i == known || list[first + i] & 0xFF00_0000 != value)
-        list.removeLast(list.count - known)
-        return isSame
+        while i < count, first + i < known, list[first + i] == list[known + i] { i += 1 }
+        let isEnd = first + i >= known || list[first + i] & 0xFF00_0000 != index
+        list.removeLast(count)
+        return i == count && (isEnd || isPart)
     }
 
     /// Appends the entries of what was read.
     /// - Returns: false when they are too many.
-    private mutating func learn(_ value: UInt32) -> Bool {
+    private mutating func learn() -> Bool {
         let known = entries.count
         var position = Int(reading[0])
         /// The alternate setting whose endpoints come; all ones behind one that the kernel skips.
@@ -184,7 +236,7 @@ struct EndpointTable {
             if type == 4 {
                 setting = .max
                 if length >= 9 {
-                    let found = value | UInt32(reading[position + 2]) << 16 | UInt32(reading[position + 3]) << 8
+                    let found = index | UInt32(reading[position + 2]) << 16 | UInt32(reading[position + 3]) << 8
                     if isNew(found, since: known, &interfaces) {
                         setting = found
                         room = min(reading[position + 4], Self.endpointLimit)

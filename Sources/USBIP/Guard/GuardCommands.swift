@@ -34,7 +34,7 @@ extension Guard {
         commandSeqnum = entry.seqnum
         isUnanswered = true
         if entry.isUnlink { isUnlinkUnanswered = true } else { requests &+= 1 }
-        if entry.effect == .setsConfiguration || entry.effect == .setsInterface { settingsUnderWay &+= 1 }
+        if entry.effect.sets { settingsUnderWay &+= 1 }
         return .pass(PDUHeader.size)
     }
 
@@ -106,7 +106,7 @@ extension Guard {
         // The device's own descriptor, or one of its configurations.
         case (0x80, 6) where 1...2 ~= value >> 8 && length > 0:
             entry.effect = .readsDescriptor
-            entry.argument = value >> 8
+            entry.argument = value
         case (0x00, 9):
             entry.effect = .setsConfiguration
             entry.argument = value
@@ -115,6 +115,21 @@ extension Guard {
             entry.argument = index << 16 | value
         default: break
         }
-        return nil
+        // The exporter's kernel sets it whatever the length is; the device refuses one that has any, and would be
+        // believed.
+        if entry.effect.sets, length > 0 { return refuse(.setupLength, length) }
+        return judgePolicy(bytes[40], entry)
+    }
+
+    /// Under a policy a device gets what belongs to the USB specification alone, until a configuration is set that the
+    /// policy has seen: an importer that reads none would speak to interfaces that nobody has looked at.
+    private func judgePolicy(_ requestType: UInt8, _ entry: Outstanding) -> GuardVerdict? {
+        guard endpoints.interfaces != nil else { return nil }
+        if entry.effect == .setsConfiguration {
+            return entry.argument == 0 || endpoints.isKnown(entry.argument) ? nil : refuse(.notRead, entry.argument)
+        }
+        // Bits 5 and 6: the request is of the specification, a class, or a vendor.
+        guard !endpoints.isSet, entry.effect == .setsInterface || requestType & 0x60 != 0 else { return nil }
+        return refuse(.notRead, 0)
     }
 }

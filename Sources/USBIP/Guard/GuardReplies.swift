@@ -44,13 +44,23 @@ extension Guard {
     /// one behind the other), or never comes. `vhci_hcd` has given it up, and a RET_SUBMIT would end the connection.
     private func unlinked(_ target: UInt32, _ status: UInt32) {
         guard let index = outstanding.find(target), !outstanding[index].isUnlink else { return }
-        if status == 0 {
-            outstanding.giveUp(index)
-        } else {
-            let effect = outstanding[index].effect
-            if effect == .setsConfiguration || effect == .setsInterface { settingsUnderWay &-= 1 }
-            outstanding.remove(index)
+        if status == 0 { return outstanding.giveUp(index) }
+        let entry = outstanding[index]
+        outstanding.remove(index)
+        // It may have set something before it was withdrawn: `usbip-host` does that while it receives the request.
+        set(entry, isDone: false)
+    }
+
+    /// A request that sets a configuration or an interface is at its end.
+    private func set(_ entry: Outstanding, isDone: Bool) {
+        switch entry.effect {
+        case .setsConfiguration: endpoints.set(configuration: entry.argument, isDone: isDone)
+        case .setsInterface:
+            endpoints.set(interface: entry.argument >> 16, setting: entry.argument & 0xFFFF, isDone: isDone)
+        default: return
         }
+        settingsUnderWay &-= 1
+        doubt.forget()
     }
 
     /// RET_SUBMIT: sets what follows it.
@@ -78,15 +88,8 @@ extension Guard {
             guard status == 0, reply.payload > 0, !reply.isDropped else { break }
             reply.isDescriptor = true
             reply.asked = entry.length
-            endpoints.beginReading(ofDevice: entry.argument == 1)
-        case .setsConfiguration:
-            settingsUnderWay &-= 1
-            doubt.forget()
-            if status == 0 { endpoints.set(configuration: entry.argument) }
-        case .setsInterface:
-            settingsUnderWay &-= 1
-            doubt.forget()
-            if status == 0 { endpoints.set(interface: entry.argument >> 16, setting: entry.argument & 0xFFFF) }
+            endpoints.beginReading(entry.argument)
+        default: set(entry, isDone: status == 0)
         }
     }
 }

@@ -7,6 +7,9 @@ public final class InterfaceRules: Sendable {
     /// with the number of the policy's line, and one for "deny".
     private let rules: [UInt64]
 
+    /// The highest number that a rule keeps.
+    public static let lineLimit = 32767
+
     /// Bits of an interface's class, of its class and subclass, and of all three.
     public static let classMask: UInt32 = 0xFF_0000
     public static let subClassMask: UInt32 = 0xFF_FF00

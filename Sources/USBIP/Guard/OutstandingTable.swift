@@ -5,13 +5,15 @@ struct Outstanding {
     /// What an answer means beyond itself.
     enum Effect: UInt8 {
         case none, readsDescriptor, setsConfiguration, setsInterface
+
+        var sets: Bool { rawValue >= Effect.setsConfiguration.rawValue }
     }
 
     var seqnum: UInt32
     /// Bytes that were asked for.
     var length: UInt32 = 0
     /// CMD_UNLINK: the seqnum to unlink. SET_CONFIGURATION: wValue. SET_INTERFACE: wIndex << 16 | wValue.
-    /// GET_DESCRIPTOR: its type.
+    /// GET_DESCRIPTOR: wValue.
     var argument: UInt32 = 0
     /// number_of_packets: -1 to 1024.
     var packets: Int16 = 0
