@@ -33,6 +33,17 @@ enum Local {
         return Array(buffer[0..<max(0, count)])
     }
 
+    /// - Returns: fewer bytes when the stream ends before.
+    static func receive(_ fd: Int32, exactly count: Int) -> [UInt8] {
+        var all: [UInt8] = []
+        while all.count < count {
+            let part = receive(fd, atMost: count - all.count)
+            if part.isEmpty { break }
+            all += part
+        }
+        return all
+    }
+
     /// A process for each connection.
     static func serve(_ listener: Int32, _ body: (Int32) -> Void) -> Int32 {
         while true {

@@ -10,6 +10,8 @@ struct Service {
         case mute(USBSpeed)
         /// Passes each piece of an answer on that many milliseconds later.
         case slow(Int32)
+        /// Adds 65,536 to that word of a reply's header. Each reply comes from the kernel in one piece.
+        case lie(Int)
     }
 
     let busID: BusID
@@ -26,12 +28,17 @@ struct Service {
                 guard Local.send(fd, Operation.replyImport(record(speed))[...]) else { return }
                 // Everything is taken, nothing answered.
                 while !Local.receive(fd, atMost: 4096).isEmpty {}
-            case (.importDevice(busID), .slow(let milliseconds)):
-                pass(fd, Operation.requestImport(busID), delay: milliseconds)
-            case (.importDevice(let other), _): pass(fd, Operation.requestImport(other), delay: 0)
-            case (.deviceList, _): pass(fd, Operation.requestDeviceList(), delay: 0)
+            case (.importDevice(busID), _): pass(fd, Operation.requestImport(busID), badly: true)
+            case (.importDevice(let other), _): pass(fd, Operation.requestImport(other), badly: false)
+            case (.deviceList, _): pass(fd, Operation.requestDeviceList(), badly: false)
             }
         }
+    }
+
+    /// RET_SUBMIT is 3. A number of packets is changed where there are any.
+    private static func change(_ bytes: inout [UInt8], _ word: Int) {
+        guard bytes.count >= PDUHeader.size, bytes[3] == 3, word != 8 || bytes[35] != 0 else { return }
+        bytes[4 * word + 1] &+= 1
     }
 
     private func read(_ fd: Int32) -> OperationRequest? {
@@ -57,22 +64,26 @@ struct Service {
             configurations: 1, interfaces: 0)
     }
 
-    private func pass(_ fd: Int32, _ request: [UInt8], delay: Int32) {
+    private func pass(_ fd: Int32, _ request: [UInt8], badly: Bool) {
         var path = "/run/ringway/port/"
         path += String(port)
         let service = Local.connect(path + ".4")
         guard service >= 0, Local.send(service, request[...]) else { return }
         if fork() == 0 {
-            relay(fd, service, delay: 0)
+            relay(fd, service, badly: false)
             _exit(0)
         }
-        relay(service, fd, delay: delay)
+        relay(service, fd, badly: badly)
     }
 
-    private func relay(_ from: Int32, _ to: Int32, delay: Int32) {
+    private func relay(_ from: Int32, _ to: Int32, badly: Bool) {
         while true {
-            let bytes = Local.receive(from, atMost: 65536)
-            if delay > 0, access("/tmp/slow", F_OK) == 0 { _ = poll(nil, 0, delay) }
+            var bytes = Local.receive(from, atMost: 65536)
+            switch manner {
+            case .slow(let delay) where badly && access("/tmp/slow", F_OK) == 0: _ = poll(nil, 0, delay)
+            case .lie(let word) where badly && access("/tmp/lie", F_OK) == 0: Self.change(&bytes, word)
+            default: break
+            }
             guard !bytes.isEmpty, Local.send(to, bytes[...]) else { break }
         }
         shutdown(from, cs_shut_rdwr())
