@@ -140,7 +140,9 @@ final class Connection {
         do throws(RingError) {
             var recovered: Recovery?
             var hold = try channel.consumer.take(&recovered)
-            while moved < channel.consumer.capacity {
+            // What the guard drops counts, too.
+            let start = hold.position
+            while Int(hold.position &- start) < channel.consumer.capacity {
                 let source = try next(&hold, bounce)
                 if source.count == 0 { break }
                 let flags = cs_msg_dontwait() | cs_msg_nosignal()

@@ -43,6 +43,8 @@ struct Counters {
     var doorbellsHeard: UInt64 = 0
     /// Of those: heard, and there was no byte to move.
     var doorbellsSpurious: UInt64 = 0
+    /// How often they were so many that the doorbell was left alone for a while.
+    var doorbellPauses: UInt64 = 0
     var opened: UInt64 = 0
     var accepted: UInt64 = 0
     var refused: UInt64 = 0
@@ -73,6 +75,7 @@ final class DataPath {
     var mustRing = false
     /// Doorbells heard since the last pass over the rings.
     var justHeard: UInt32 = 0
+    var pacing = DoorbellPacing()
     var stopping = false
     var exit = ExitCode.success
     /// When traffic was last seen, in microseconds.
@@ -138,14 +141,29 @@ final class DataPath {
             }
         }
         ringIfNeeded()
-        if !busy { counters.doorbellsSpurious &+= UInt64(justHeard) }
+        if !busy, justHeard > 0 { wasWokenForNothing() }
         justHeard = 0
+        resumeDoorbell()
         if busy {
             lastTraffic = Clock.microseconds()
             return true
         }
         if spins() { return true }
         return !armWakes()
+    }
+
+    private func wasWokenForNothing() {
+        counters.doorbellsSpurious &+= UInt64(justHeard)
+        guard pacing.pausedUntil == 0, pacing.waste(Clock.microseconds()) else { return }
+        events.remove(doorbell.descriptor)
+        counters.doorbellPauses &+= 1
+    }
+
+    private func resumeDoorbell() {
+        guard pacing.pausedUntil != 0, Clock.microseconds() >= pacing.pausedUntil,
+            events.addInput(doorbell.descriptor, .doorbell)
+        else { return }
+        pacing.resume()
     }
 
     /// Within the time after traffic in which polling beats sleeping. Yields, so that a program on the same
@@ -174,6 +192,7 @@ final class DataPath {
 
     /// Every sleep has a bound: a doorbell is a hint and may be lost.
     func sleepTime() -> Int32 {
+        if pacing.pausedUntil != 0 { return max(1, Clock.millisecondsUntil(pacing.pausedUntil)) }
         let connected = connections.contains { $0 != nil }
         if doorbell.descriptor >= 0 { return connected ? 100 : 500 }
         guard link.isUp else { return 20 }

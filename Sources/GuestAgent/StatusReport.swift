@@ -54,7 +54,7 @@ final class StatusReport {
         return [
             ("bytes-in", counters.bytesIn), ("bytes-out", counters.bytesOut),
             ("doorbells-rung", counters.doorbellsRung), ("doorbells-heard", counters.doorbellsHeard),
-            ("doorbells-spurious", counters.doorbellsSpurious),
+            ("doorbells-spurious", counters.doorbellsSpurious), ("doorbell-pauses", counters.doorbellPauses),
             ("connections-opened", counters.opened), ("connections-accepted", counters.accepted),
             ("connections-refused", counters.refused), ("connections-reset", counters.reset),
             ("peer-faults", counters.peerFaults), ("guard-refusals", counters.guardRefusals),

@@ -95,6 +95,35 @@ import Testing
         #expect(useful(end) > useful(after))
     }
 
+    /// A peer that rings without end wakes the agent a bounded number of times, and an honest connection goes on.
+    @Test(arguments: Setting.withDoorbells)
+    func aStormOfDoorbells(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        try guests.startBoth()
+        func counter(_ name: String, _ status: [String: Any]) -> Int {
+            (status["counters"] as? [String: Int])?[name] ?? -1
+        }
+        let storm = Storm(guests.bells[Guests.Side.a.rawValue])
+        defer { storm.end() }
+        let paused = try guests.status(.a) { counter("doorbell-pauses", $0) >= 3 }
+        #expect(counter("doorbell-pauses", paused) >= 3)
+        // Idle but for that: from before one report to behind another.
+        let began = Clock.microseconds()
+        let before = try guests.status(.a)
+        let after = try guests.status(.a) { counter("doorbell-pauses", $0) >= counter("doorbell-pauses", before) + 20 }
+        let periods = Int((Clock.microseconds() - began) / DoorbellPacing.period) + 1
+        let wakeUps = counter("wake-ups", after) - counter("wake-ups", before)
+        // A few more for heartbeats and for the reports themselves.
+        #expect(wakeUps <= periods * (DoorbellPacing.limit + 2) + 1000, "\(wakeUps) in \(periods) periods")
+        let (client, service) = try guests.pair(from: .b, port: 7)
+        for byte: UInt8 in 0..<100 {
+            try client.write([byte])
+            #expect(try service.read(1) == [byte])
+            try service.write([byte])
+            #expect(try client.read(1) == [byte])
+        }
+    }
+
     /// What a side has sent arrives in full, whoever stops sending first, and the other goes on.
     @Test(arguments: Setting.all)
     func halfClose(_ setting: Setting) throws {
