@@ -106,7 +106,7 @@ final class AgentResources {
         let path = directory + "/agent.sock"
         let listener = LocalSocket.listen(path)
         if listener >= 0 {
-            if group == 0 || path.withCString({ chown($0, uid_t.max, group) | chmod($0, 0o660) }) == 0 {
+            if group == 0 || path.withCString({ chown($0, uid_t.max, group) == 0 && chmod($0, 0o660) == 0 }) {
                 return listener
             }
             throw Diagnostic.system("giving \(path) to group \(group)", cs_errno(), "check `group`, and run as root")
@@ -145,6 +145,7 @@ private func split(_ resources: AgentResources) throws(Diagnostic) -> ExitCode {
     }
     close(childEnd)
     close(resources.listener)
+    resources.devices.dataPath = child
     let worker = SysfsWorker(dataPath: child, socket: parentEnd, signals: signals, devices: resources.devices)
     let status = worker.run()
     if cs_wifexited(status) { return ExitCode(rawValue: cs_wexitstatus(status)) ?? .ioError }

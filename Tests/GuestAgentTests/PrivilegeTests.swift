@@ -79,6 +79,25 @@ import Testing
         #expect(try RingwayProgram("status", "--runtime-dir", guests.runtime(.a)).run().status == 0)
     }
 
+    @Test("the data path's process asks the device manager for nothing") func dataPathHasNoSay() throws {
+        let folder = try ScratchFolder()
+        let manager = try DeviceManager.open(DeviceSettings(runtimeDirectory: folder.path))
+        for (dataPath, isHeard) in [(getpid(), false), (getpid() + 1, true), (0, true)] {
+            manager.dataPath = dataPath
+            let stream = try Stream(connectedTo: folder.path + "/devices.sock")
+            manager.acceptClient()
+            #expect(manager.clients.isEmpty != isHeard)
+            guard let client = manager.clients.first else {
+                #expect(stream.isClosed(seconds: Guests.patience))
+                continue
+            }
+            try stream.write(Array("rules\n".utf8))
+            manager.hearClient(client.socket)
+            #expect(try stream.readToEnd() == Array("0\n".utf8))
+        }
+        manager.closeDescriptors()
+    }
+
     @Test("a policy that cannot be held to, or read, keeps the agent from starting") func policies() throws {
         let folder = try ScratchFolder()
         let good = try folder.add("good", "allow\n")

@@ -49,6 +49,8 @@ final class DeviceManager {
     let exporter = ExportService()
     let importer = AttachKeeper()
     private var watches: [Watch] = []
+    /// The process that reads what a hostile peer writes; 0 for none.
+    var dataPath: Int32 = 0
 
     private init(_ settings: DeviceSettings, requests: Int32, reports: (Int32, Int32)) {
         self.settings = settings

@@ -21,6 +21,14 @@ extension DeviceManager {
     func acceptClient() {
         let socket = LocalSocket.accept(requests)
         guard socket >= 0 else { return }
+        // The data path is root, too, without its powers; should the peer have taken it over, it gets none this way.
+        var process: Int32 = 0
+        var user: UInt32 = 0
+        var group: UInt32 = 0
+        guard cs_peer_credentials(socket, &process, &user, &group) == 0, process != dataPath else {
+            close(socket)
+            return
+        }
         // The oldest makes room: whoever connects and says nothing keeps nobody else out.
         if clients.count >= Self.maximumClients { close(clients.removeFirst().socket) }
         clients.append(ManagerClient(socket: socket))
