@@ -88,7 +88,9 @@ struct PlainDevice {
     mutating func read(_ bytes: [UInt8], asked: Int, index: UInt8) -> Bool {
         guard bytes.count >= 9, bytes[1] == 2, bytes[0] >= 9, Int(bytes[0]) <= bytes.count else { return false }
         let total = Int(bytes[2]) | Int(bytes[3]) << 8
-        if configurations.contains(where: { $0.key != index && $0.value.value == bytes[5] }) { return true }
+        // A second index of the same value and length is taken for the first.
+        let first = configurations.first { $0.value.value == bytes[5] }
+        let index = configurations[index] == nil ? first?.key ?? index : index
         let known = configurations[index] ?? Configuration(value: bytes[5], total: total)
         if known.value != bytes[5] || known.total != total { return true }
         configurations[index] = known

@@ -64,6 +64,10 @@ struct Talk {
     var unlinks: [(seqnum: UInt32, target: UInt32)] = []
     var taken = 0
     var seqnum: UInt32 = 0x2000
+    /// Interfaces, and whether all of them, whose setting was withdrawn: the exporter's kernel may have set it, the
+    /// importer's driver sends nothing there before another is set.
+    private var unclear: Set<Int> = []
+    private var isAllUnclear = false
     /// The peer did what no kernel does.
     var isTampered = false
     private var start = (commands: 0, replies: 0)
@@ -152,7 +156,8 @@ struct Talk {
     /// A request as a kernel makes it.
     private mutating func submit(_ input: inout Input) {
         var addresses: [UInt8] = [0, 0x80]
-        for (interface, setting) in model.settings.enumerated() where model.isConfigured {
+        for (interface, setting) in model.settings.enumerated()
+        where model.isConfigured && !isAllUnclear && !unclear.contains(interface) {
             addresses += model.truth[interface][setting].keys.sorted()
         }
         let address = addresses[input.below(addresses.count)]
@@ -250,11 +255,21 @@ struct Talk {
             status = -32
         }
         open.remove(at: index)
+        if status == 0 { note(request.setup, isClear: true) }
         let reply = RetSubmit(
             status: status, actualLength: Int32(moved), numberOfPackets: request.isIso ? Int32(descriptors.count) : 0)
         session.reply(
             PDUHeader(seqnum: request.seqnum, body: .retSubmit(reply)).encode() + data
                 + descriptors.flatMap { $0.encode() }, by: size)
+    }
+
+    private mutating func note(_ setup: [UInt8], isClear: Bool) {
+        if setup[0] == 0, setup[1] == 9 {
+            isAllUnclear = !isClear
+            if isClear { unclear = [] }
+        } else if setup[0] == 1, setup[1] == 11 {
+            if isClear { unclear.remove(Int(setup[4])) } else { unclear.insert(Int(setup[4])) }
+        }
     }
 
     /// Whether a device says yes to what is set.
@@ -272,12 +287,16 @@ struct Talk {
         let index = open.firstIndex { $0.seqnum == unlink.target }
         let choice = input.below(3)
         if let index, choice == 0 {
-            open.remove(at: index)
+            note(open.remove(at: index).setup, isClear: false)
             return unlinked(unlink.seqnum, -104)
         }
         if let index, choice == 1 { answer(index, &input) }
         unlinked(unlink.seqnum, 0)
-        if choice == 2, let late = open.firstIndex(where: { $0.seqnum == unlink.target }) { answer(late, &input) }
+        if choice == 2, let late = open.firstIndex(where: { $0.seqnum == unlink.target }) {
+            let setup = open[late].setup
+            answer(late, &input)
+            note(setup, isClear: false)
+        }
     }
 
     private func unlinked(_ number: UInt32, _ status: Int32) {

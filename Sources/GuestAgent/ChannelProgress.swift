@@ -36,11 +36,15 @@ extension DataPath {
             channels[number].isEstablished
         else { return }
         connection.unansweredTicks = progress.isUnanswered ? connection.unansweredTicks + 1 : 0
-        connection.unlinkTicks = progress.isUnlinkUnanswered ? connection.unlinkTicks + 1 : 0
+        // Behind a setting without an answer everything waits, withdrawals too.
+        let isWaiting = progress.isUnlinkUnanswered || connection.outward?.isHeld == true
+        connection.unlinkTicks = isWaiting ? connection.unlinkTicks + 1 : 0
         let ticks = connection.unlinkTicks
         guard ticks * settings.heartbeatMilliseconds >= settings.unlinkMilliseconds else { return }
+        let what: Message =
+            progress.isUnlinkUnanswered ? "the withdrawal of a USB request" : "the setting of an interface"
         Log.error(
-            "channel \(number) closed: the peer has not answered the withdrawal of a USB request for "
+            "channel \(number) closed: the peer has not answered \(what.text) for "
                 + "\(settings.unlinkMilliseconds) ms; its port is free again; look at the other side's log")
         channels[number].reset()
         counters.reset &+= 1

@@ -29,7 +29,7 @@ final class Connection {
     /// nil when the bytes are no USB/IP, or nobody is to look at them.
     let rules: Guard?
     private let inward: GuardedStream?
-    private let outward: GuardedStream?
+    let outward: GuardedStream?
     /// Bytes that went from one to the other.
     private(set) var bytesIn: UInt64 = 0
     private(set) var bytesOut: UInt64 = 0

@@ -4,9 +4,10 @@
 /// setting (table 9-12 of the USB specification, revision 2.0), also of those that a kernel passes over.
 public enum InterfaceDescriptors {
     /// - Parameters:
-    ///   - untrustedBytes: one configuration is in them.  - start: behind its own descriptor.  - end: of it.
-    @inline(never)
-    static func read(_ untrustedBytes: [UInt8], from start: Int, to end: Int, into found: inout [UInt32]) {
+    ///   - untrustedBytes: descriptors.  - start: the first one's.  - end: the last one's.
+    /// - Returns: whether the last one ends there.
+    @inline(never) @discardableResult
+    static func read(_ untrustedBytes: [UInt8], from start: Int, to end: Int, into found: inout [UInt32]) -> Bool {
         var position = start
         while position + 2 <= end {
             let length = Int(untrustedBytes[position])
@@ -18,21 +19,7 @@ public enum InterfaceDescriptors {
             }
             position += length
         }
-    }
-
-    /// - Parameter untrustedBytes: a device's descriptor and all of its configurations, as `descriptors` in sysfs has
-    ///   them (Documentation/ABI/stable/sysfs-bus-usb).
-    @inline(never)
-    public static func all(_ untrustedBytes: [UInt8]) -> [UInt32] {
-        var found: [UInt32] = []
-        var position = 18
-        while position + 9 <= untrustedBytes.count {
-            let total = Int(untrustedBytes[position + 2]) | Int(untrustedBytes[position + 3]) << 8
-            let end = min(position + max(total, 9), untrustedBytes.count)
-            read(untrustedBytes, from: position + 9, to: end, into: &found)
-            position = end
-        }
-        return found
+        return position == end
     }
 
     @inline(never)
@@ -40,5 +27,16 @@ public enum InterfaceDescriptors {
         var found: [UInt32] = []
         for interface in interfaces { found.append(interface.triple) }
         return found
+    }
+
+    /// - Parameters:
+    ///   - interfaces: those that are set, in any case.
+    ///   - untrustedBytes: a device's descriptor and all of its configurations, as `descriptors` in sysfs has them
+    ///     (Documentation/ABI/stable/sysfs-bus-usb): the kernel has cut each where a descriptor does not fit.
+    /// - Returns: nil when they are anything else.
+    @inline(never)
+    public static func all(_ interfaces: [InterfaceRecord], _ untrustedBytes: [UInt8]) -> [UInt32]? {
+        var found = all(interfaces)
+        return read(untrustedBytes, from: 0, to: untrustedBytes.count, into: &found) ? found : nil
     }
 }

@@ -34,7 +34,7 @@ import Testing
         keeper.hear()
         #expect(keeper.sweepAt == 0)
         for _ in 0..<2 {
-            for seconds: UInt64 in [1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 8, 16, 32, 64, 64, 64] {
+            for seconds: UInt64 in [1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 8, 8, 8] {
                 #expect(look(keeper, then: seconds), "\(seconds)")
             }
             keeper.began()

@@ -50,14 +50,15 @@ import USBIP
         let disk: [UInt8] = [9, 4, 0, 0, 0, 8, 6, 0x50, 0]
         let keyboard: [UInt8] = [9, 4, 0, 1, 0, 3, 1, 1, 0]
         let endpoint: [UInt8] = [7, 5, 0x81, 2, 0, 2, 0]
-        // A descriptor that does not fit ends a configuration, and no more than that.
+        // The kernel shows none that do not fit; whatever else comes is not understood, and not offered.
         let broken: [UInt8] = [0, 4, 0, 0, 0]
+        let longer = [11, 2, 20, 0, 1, 1, 0, 0x80, 50, 0, 0] + keyboard
         let cases: [([UInt8], Bool)] = [
             (device + configuration(disk, endpoint), true), (device + configuration(disk, keyboard), false),
             (device + configuration(disk) + configuration(disk, endpoint, keyboard), false),
             (device + configuration(disk, broken) + configuration(keyboard), false), (device, true),
-            (device + configuration(disk) + Array(configuration(keyboard).dropLast()), true),
-            (device + Array(configuration(keyboard).prefix(8)), true),
+            (device + longer, false), (device + configuration(disk) + Array(configuration(disk).dropLast()), false),
+            (device + Array(configuration(disk).prefix(8)), false), ([], true),
         ]
         let policy = try Policy.parse("deny class=03\nallow\n", path: "/p")
         for (i, (descriptors, isFine)) in cases.enumerated() {
@@ -67,10 +68,16 @@ import USBIP
             let refusal = ExporterDriver(tree: sysfs.tree, policy: policy).refusal(found)
             #expect((refusal == nil) == isFine, "case \(i)")
         }
-        // Where they cannot be read, what the kernel shows has to do.
+        // What is set counts in any case; a device whose descriptors cannot be read is not offered.
         try sysfs.device("1-2", interfaces: ["1.0": ["03", "01", "01"]])
+        let path = sysfs.path + "/bus/usb/devices/1-2/descriptors"
+        try Data(device + configuration(disk)).write(to: URL(fileURLWithPath: path))
         let second = try #require(LocalDevice.read(BusID("1-2")!, sysfs.tree))
-        #expect(ExporterDriver(tree: sysfs.tree, policy: policy).refusal(second) != nil)
+        #expect(ExporterDriver(tree: sysfs.tree, policy: policy).refusal(second) == "/p:1 denies it")
+        unlink(path)
+        let words = ExporterDriver(tree: sysfs.tree, policy: policy).refusal(second)
+        #expect(words?.hasPrefix("its descriptors cannot be read") == true)
+        #expect(ExporterDriver(tree: sysfs.tree).refusal(second) == nil)
     }
 
     @Test func bindWithoutADriver() throws {

@@ -66,6 +66,7 @@ final class FakeSysfs {
         {
             if let text { try file("\(place)/\(attribute)", text) }
         }
+        try describe(place, interfaces.sorted { $0.key < $1.key }.map(\.value))
         try link("bus/usb/devices/\(name)", to: "../../../\(place)")
         let up = "../../../" + String(repeating: "../", count: bus.split(separator: "/").count - 1)
         if let driver { try link("\(place)/driver", to: "\(up)bus/usb/drivers/\(driver)") }
@@ -77,6 +78,16 @@ final class FakeSysfs {
             }
             try link("bus/usb/devices/\(interface)", to: "../../../\(place)/\(interface)")
         }
+    }
+
+    /// The device's descriptor, and one configuration with these interfaces.
+    private func describe(_ place: String, _ interfaces: [[String]]) throws {
+        var bytes: [UInt8] = [18, 1] + [UInt8](repeating: 0, count: 16)
+        bytes += [9, 2, UInt8(9 + 9 * interfaces.count), 0, UInt8(interfaces.count), 1, 0, 0x80, 50]
+        for (number, words) in interfaces.enumerated() {
+            bytes += [9, 4, UInt8(number), 0, 0] + words.map { UInt8($0, radix: 16) ?? 0xFF } + [0]
+        }
+        try Data(bytes).write(to: URL(fileURLWithPath: "\(path)/\(place)/descriptors"))
     }
 
     /// Makes a device one of `usbip-host`.

@@ -82,6 +82,28 @@ import USBIP
         #expect(next.progress { $0 != nil }?.requests == 1)
     }
 
+    /// Behind a setting without an answer the guard holds everything, the withdrawal of that setting too.
+    @Test(arguments: Setting.withDoorbells)
+    func aSettingWithoutAnAnswerThatOthersWaitFor(_ setting: Setting) throws {
+        let guests = try Self.guests(setting)
+        let device = try Import(guests)
+        let set = PDUHeader(
+            seqnum: 9, devid: 0x10002, body: .cmdSubmit(CmdSubmit(setup: SetupPacket(requestType: 1, request: 11)))
+        ).encode()
+        try device.client.write(set)
+        #expect(try device.service.read(48) == set)
+        let before = try guests.heartbeats(.a)
+        let next = PDUHeader(
+            seqnum: 10, devid: 0x10002, direction: .in, endpoint: 1, body: .cmdSubmit(CmdSubmit())
+        ).encode()
+        try device.client.write(
+            next + PDUHeader(seqnum: 11, devid: 0x10002, body: .cmdUnlink(CmdUnlink(seqnum: 9))).encode())
+        #expect(device.client.isClosed(seconds: Guests.patience))
+        #expect(try guests.heartbeats(.a) >= before + Self.heartbeatsToTimeout)
+        #expect(try device.service.readToEnd().isEmpty)
+        #expect(try guests.agent(.a).prints("has not answered the setting of an interface for 1000 ms"))
+    }
+
     /// A service that answers is left alone, however late it answers the request itself.
     @Test(arguments: Setting.all)
     func anAnsweredUnlinkDoesNot(_ setting: Setting) throws {

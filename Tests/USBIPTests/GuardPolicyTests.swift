@@ -107,7 +107,7 @@ import Testing
     }
 
     /// Whoever reads no configuration, or sets one that was not read, would speak to interfaces that nobody looked at.
-    @Test("class and vendor requests wait for a configuration that was read and set", arguments: roles)
+    @Test("class requests wait for a configuration that was read and set, a vendor's for one read", arguments: roles)
     func nothingBeforeItIsSeen(_ role: GuardRole) {
         let known = TestDevice.configuration(1, [Self.interface(0, [8, 6, 0x50])])
         let harmless = [
@@ -116,10 +116,12 @@ import Testing
             SetupPacket(request: 9, value: 0),
         ]
         let asking = [
-            SetupPacket(requestType: 0x21, request: 9, value: 0x0200), SetupPacket(requestType: 0x40, request: 1),
-            SetupPacket(requestType: 0xA1, request: 1, length: 8),
-            SetupPacket(requestType: 0xC0, request: 1, length: 8),
-            SetupPacket(requestType: 0x60, request: 1), SetupPacket(requestType: 1, request: 11),
+            SetupPacket(requestType: 0x21, request: 9, value: 0x0200), SetupPacket(requestType: 0x60, request: 1),
+            SetupPacket(requestType: 0xA1, request: 1, length: 8), SetupPacket(requestType: 1, request: 11),
+        ]
+        // Drivers ask a chip what it is before they choose a configuration.
+        let vendors = [
+            SetupPacket(requestType: 0x40, request: 1), SetupPacket(requestType: 0xC0, request: 5, length: 8),
         ]
         func session(_ prepare: (GuardSession) -> Void) -> GuardSession {
             let session = GuardSession.imported(role, limits: Self.limits(Self.noKeyboards), configured: nil)
@@ -155,6 +157,13 @@ import Testing
                 #expect(session.violation == (isFine ? nil : .notRead))
             }
         }
+        for (i, (prepare, _)) in states.enumerated() {
+            for setup in vendors {
+                let session = session(prepare)
+                session.control(setup)
+                #expect(session.violation == (i >= 2 ? nil : .notRead))
+            }
+        }
         for (prepare, isFine) in [states[0], states[1], ({ $0.read(known) }, true), states[3]] {
             let session = session(prepare)
             session.control(SetupPacket(request: 9, value: 1))
@@ -164,7 +173,7 @@ import Testing
             #expect(session.violation == .notRead)
         }
         // Without a policy an importer may do as it likes.
-        for setup in asking + [SetupPacket(request: 9, value: 2)] {
+        for setup in asking + vendors + [SetupPacket(request: 9, value: 2)] {
             let session = GuardSession.imported(role, configured: nil)
             session.control(setup)
             #expect(session.violation == nil)

@@ -17,8 +17,7 @@ enum PolicyCommand {
         }
         var text = compose("\(policy.path): \(policy.lines.count) lines; what none of them fits is denied\n")
         for device in LocalDevice.own() where !device.isHub {
-            let interfaces = device.everyInterface(SysfsTree())
-            let refusal = policy.refusal(exports: true, device.record, interfaces, serial: device.serial)
+            let refusal = device.refusal(policy, SysfsTree())
             text += compose("\(device.busID.text) \(device.title): \(refusal ?? "may be exported")\n")
         }
         return Output.result(text)

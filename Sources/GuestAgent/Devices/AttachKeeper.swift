@@ -84,7 +84,7 @@ final class AttachKeeper {
         if wasListening { look() }
     }
 
-    private func look() {
+    func look() {
         unsettled = 0
         if isSweeping { isStale = true }
         sweepAt = 0
@@ -103,7 +103,7 @@ final class AttachKeeper {
             sweepAt = now
         } else if !settled {
             unsettled = isListening ? unsettled &+ 1 : 0
-            let doublings = min(max(unsettled, Self.patience) &- Self.patience, 6)
+            let doublings = min(max(unsettled, Self.patience) &- Self.patience, 3)
             sweepAt = now &+ Self.retryMicroseconds << doublings
         } else if !isListening {
             sweepAt = now &+ Self.pollMicroseconds

@@ -111,7 +111,7 @@ struct ExporterDriver {
 
     /// Why the policy keeps a device here; nil when it does not.
     func refusal(_ device: LocalDevice) -> String? {
-        policy?.refusal(exports: true, device.record, device.everyInterface(tree), serial: device.serial)
+        policy.flatMap { device.refusal($0, tree) }
     }
 
     /// What cannot be exported, and why.

@@ -88,14 +88,14 @@ final class LocalDevice {
             .compactMap { read($0, tree) }
     }
 
-    /// What the interfaces of all its configurations and settings say that they are, as in `InterfaceRules`. Takes no
-    /// lock; the interfaces that it has now are all that is known of a device whose descriptors cannot be read.
+    /// Why a policy keeps the device here, by what the interfaces of all its configurations and settings say that they
+    /// are; nil when it does not. Takes no lock.
     @inline(never)
-    func everyInterface(_ tree: SysfsTree) -> [UInt32] {
-        switch FileSystem.bytes(tree.path(busID.text, "descriptors")) {
-        case .success(let bytes): return InterfaceDescriptors.all(bytes)
-        case .failure: return InterfaceDescriptors.all(interfaces)
-        }
+    func refusal(_ policy: Policy, _ tree: SysfsTree) -> String? {
+        guard case .success(let bytes) = FileSystem.bytes(tree.path(busID.text, "descriptors")),
+            let interfaces = InterfaceDescriptors.all(interfaces, bytes)
+        else { return "its descriptors cannot be read, and the policy asks for them" }
+        return policy.refusal(exports: true, record, interfaces, serial: serial)
     }
 
     /// What the wire's device list says of it.

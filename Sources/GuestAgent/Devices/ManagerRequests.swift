@@ -71,7 +71,7 @@ extension DeviceManager {
         // A serial number does not cross the wire: such a rule would wait for ever.
         case "attach" where !rule.namesSerial:
             guard keep(rule, .attach, client) else { return false }
-            importer.sweepAt = 0
+            importer.look()
             Self.answer(client, .success, "")
         case "forget":
             let known = book.remove(rule, .attach)

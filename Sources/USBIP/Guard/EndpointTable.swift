@@ -65,6 +65,8 @@ struct EndpointTable {
     @inline(never)
     func isKnown(_ value: UInt32) -> Bool { find(value) != nil }
 
+    var isAnyKnown: Bool { headers.contains { $0 & Self.isWhole != 0 } }
+
     private func find(_ value: UInt32) -> UInt32? {
         for header in headers where header & Self.isWhole != 0 && UInt32(header >> 16 & 0xFF) == value {
             return UInt32(truncatingIfNeeded: header) & 0xFF00_0000
@@ -178,13 +180,15 @@ struct EndpointTable {
         return isFirst || Self.isSame(&entries, since: known, index) ? nil : .configurationChanged
     }
 
-    /// Where a configuration's header stands; nil when another one is known of that index, or another index of that
-    /// value, of which the kernels would take the first.
+    /// Where a configuration's header stands; nil when another one is known of that index, or of that value. Kernels
+    /// take the first of a value: the same under a second index, of a device that does not look at it, is the first.
     private mutating func findHeader(_ header: UInt32) -> Int? {
-        for (place, known) in headers.enumerated() {
-            let difference = UInt32(truncatingIfNeeded: known) ^ header
-            if difference == 0 { return place }
-            if difference & 0xFF00_0000 == 0 || difference & 0x00FF_0000 == 0 { return nil }
+        for (place, known) in headers.enumerated() where UInt32(truncatingIfNeeded: known) >> 24 == header >> 24 {
+            return UInt32(truncatingIfNeeded: known) == header ? place : nil
+        }
+        for (place, known) in headers.enumerated() where (UInt32(truncatingIfNeeded: known) ^ header) & 0xFF_0000 == 0 {
+            index = UInt32(truncatingIfNeeded: known) & 0xFF00_0000
+            return (UInt32(truncatingIfNeeded: known) ^ header) & 0xFFFF == 0 ? place : nil
         }
         headers.append(UInt64(header))
         return headers.count - 1

@@ -59,7 +59,16 @@ extension Guard {
             return refuse(.badPacketCount, bytes.word(8))
         }
         entry.packets = Int16(packets)
-        if type == .control, let refusal = judgeSetup(bytes, &entry) { return refusal }
+        if type == .control {
+            if let refusal = judgeSetup(bytes, &entry) { return refusal }
+        } else {
+            // Of an endpoint that is one of control to the kernel, it would be a request. Linux leaves in it what the
+            // URB was before.
+            bytes.setWord(10, 0)
+            bytes.setWord(11, 0)
+        }
+        // Of an endpoint that is isochronous to the kernel, what follows would be descriptors; of no packets none are.
+        if !entry.isIsochronous, packets > 0 { bytes.setWord(8, 0) }
         let flags = bytes.word(5)
         if flags & Flag.scatterGather != 0, type == .control || type == .isochronous || entry.length == 0 {
             return refuse(.scatterGather, flags)
@@ -128,8 +137,11 @@ extension Guard {
         if entry.effect == .setsConfiguration {
             return entry.argument == 0 || endpoints.isKnown(entry.argument) ? nil : refuse(.notRead, entry.argument)
         }
-        // Bits 5 and 6: the request is of the specification, a class, or a vendor.
-        guard !endpoints.isSet, entry.effect == .setsInterface || requestType & 0x60 != 0 else { return nil }
+        // Bits 5 and 6: the request is of the specification, a class, or a vendor. A vendor's may come first, since
+        // drivers choose a configuration by what the chip says (r8152), but not before any was read.
+        let kind = requestType & 0x60
+        if endpoints.isSet || kind == 0x40 && endpoints.isAnyKnown { return nil }
+        guard kind != 0 || entry.effect == .setsInterface else { return nil }
         return refuse(.notRead, 0)
     }
 }

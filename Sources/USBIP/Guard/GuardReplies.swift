@@ -44,10 +44,10 @@ extension Guard {
     /// one behind the other), or never comes. `vhci_hcd` has given it up, and a RET_SUBMIT would end the connection.
     private func unlinked(_ target: UInt32, _ status: UInt32) {
         guard let index = outstanding.find(target), !outstanding[index].isUnlink else { return }
-        if status == 0 { return outstanding.giveUp(index) }
         let entry = outstanding[index]
-        outstanding.remove(index)
-        // It may have set something before it was withdrawn: `usbip-host` does that while it receives the request.
+        if status == 0 { outstanding.giveUp(index) } else { outstanding.remove(index) }
+        // It may have set something before it was withdrawn: `usbip-host` does that while it receives the request. The
+        // importer's kernel goes by its withdrawal, whatever comes later, and others wait for no answer any more.
         set(entry, isDone: false)
     }
 

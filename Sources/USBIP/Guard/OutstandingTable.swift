@@ -61,7 +61,10 @@ struct OutstandingTable {
         entries[index] = entries[count]
     }
 
-    mutating func giveUp(_ index: Int) { entries[index].isGivenUp = true }
+    mutating func giveUp(_ index: Int) {
+        entries[index].isGivenUp = true
+        entries[index].effect = .none
+    }
 
     /// - Returns: false when there is no room. One that was given up makes room: most are never answered.
     @inline(never)
