@@ -51,14 +51,18 @@ struct ImporterDriver {
 
     private var directory: String { tree.controllers + "/vhci_hcd.0" }
 
+    var isLoaded: Bool { isSettled && FileSystem.exists(directory + "/status") }
+
     /// False while the module is being loaded or unloaded. `status` is there from the middle of its set-up on, and who
     /// reads it before the super-speed hub is there makes the kernel follow a null pointer (status_show_vhci in
-    /// drivers/usb/usbip/vhci_sysfs.c). A driver that is built in has no such state, and was ready before any program.
-    @inline(never)
-    var isLoaded: Bool {
-        guard FileSystem.exists(directory + "/status") else { return false }
-        guard let state = FileSystem.read(tree.root + "/module/vhci_hcd/initstate") else { return true }
-        return state == "live\n"
+    /// drivers/usb/usbip/vhci_sysfs.c). A driver that is built in has no such state, and was ready before any program;
+    /// any other has it before it has a controller, so in this order no load can come in between.
+    private var isSettled: Bool {
+        @inline(never) get {
+            guard FileSystem.exists(directory) else { return false }
+            guard let state = FileSystem.read(tree.root + "/module/vhci_hcd/initstate") else { return true }
+            return state == "live\n"
+        }
     }
 
     /// Each controller has its ports when the driver has found it, the first one first.
@@ -68,7 +72,7 @@ struct ImporterDriver {
 
     /// The ports of every controller; nil when the driver is not loaded.
     func ports() -> [ImporterPort]? {
-        guard isLoaded, var table = FileSystem.read(directory + "/status") else { return nil }
+        guard isSettled, var table = FileSystem.read(directory + "/status") else { return nil }
         var ports: [ImporterPort] = []
         var controller = 0
         while true {
