@@ -12,7 +12,7 @@ struct FramingDoubt {
     private var proven: UInt32 = 0
     /// How many of the 12 bytes have passed; 12 when nothing is in doubt.
     private var count = 12
-    private var command: UInt32 = 0
+    private(set) var command: UInt32 = 0
     private var device: UInt32 = 0
     /// A body in doubt begins behind the header that is being judged.
     private var begins = false

@@ -103,7 +103,8 @@ public final class Guard {
         if isCommand {
             let verdict = judgeCommand(bytes)
             guard case .pass(let count) = verdict, doubt.isHeader(bytes, count, devid) else { return verdict }
-            return refuse(.framingUnclear, bytes.word(0))
+            // Of what is refused the bytes here may be the last one only.
+            return refuse(.framingUnclear, doubt.command)
         }
         isUnanswered = false
         isUnlinkUnanswered = false
