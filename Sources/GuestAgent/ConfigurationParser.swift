@@ -13,7 +13,7 @@ enum ConfigurationParser {
         var number = 0
         for line in text.parts(between: "\n") {
             number += 1
-            let content = line.head(before: "#").trimmed
+            let content = line.withoutComment.trimmed
             if content.isEmpty { continue }
             let place = compose("\(path):\(number)")
             guard let parts = content.cut(at: "=") else {

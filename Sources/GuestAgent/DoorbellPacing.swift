@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Keeps a peer that rings without end from taking this guest's processor. Of the wake-ups behind which there was no
-/// byte to move, a period has room for so many; then the doorbell is not looked at until the period is over, and an
-/// interrupt that masks itself stays masked. Rings with bytes behind them do not count, and none is lost: while it is
-/// not looked at, the rings are, at the period's end.
+/// Keeps a peer that rings the doorbell without end from taking this guest's processor. Of the wake-ups behind which
+/// there was no byte to move, a period has room for so many; then the doorbell is not watched until the period is over,
+/// and an interrupt that masks itself stays masked. No wake-up is lost: the channels are looked at when it is over.
 struct DoorbellPacing {
     /// Microseconds.
     static let period: UInt64 = 10_000

@@ -34,7 +34,7 @@ final class Policy: Sendable {
         var number = 0
         for line in text.parts(between: "\n") {
             number += 1
-            let content = withoutComment(line).trimmed
+            let content = line.withoutComment.trimmed
             if content.isEmpty { continue }
             guard number <= InterfaceRules.lineLimit, let line = PolicyLine(content.words, number: number) else {
                 throw Diagnostic(
@@ -45,15 +45,6 @@ final class Policy: Sendable {
             lines.append(line)
         }
         return Policy(path: path, lines: lines)
-    }
-
-    /// A comment begins where a word could: a serial number may have the character inside.
-    private static func withoutComment(_ line: String) -> String {
-        let bytes = line.copyBytes()
-        for i in bytes.indices where bytes[i] == UInt8(ascii: "#") {
-            if i == 0 || bytes[i - 1] <= 0x20 { return String(bytes: bytes[..<i]) }
-        }
-        return line
     }
 
     /// What is left of the policy for one device.

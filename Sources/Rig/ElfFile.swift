@@ -29,8 +29,7 @@ struct ElfFile: Equatable, Sendable {
         var header = GElf_Ehdr()
         guard gelf_getehdr(elf, &header) != nil else { throw Self.failure(url) }
         machine = header.e_machine
-        var segments: [GElf_Phdr] = []
-        try Self.eachSegment(elf, url) { segments.append($0) }
+        let segments = try Self.segments(elf, url)
         interpreter = try segments.last { $0.p_type == UInt32(PT_INTERP) }.map {
             Self.string(in: try Self.chunk($0.p_offset, $0.p_filesz, ELF_T_BYTE, elf, url), at: 0)
         }
@@ -41,19 +40,17 @@ struct ElfFile: Equatable, Sendable {
     }
 
     private static func failure(_ url: URL) -> RigError {
-        let words = elf_errmsg(-1).map { String(cString: $0) } ?? "its dynamic section makes no sense"
+        let words = elf_errmsg(-1).map { String(cString: $0) } ?? "it names places that it does not have"
         return RigError(tried: "read \(url.path) as ELF", happened: words, remedy: "check that the file is whole")
     }
 
-    private static func eachSegment(
-        _ elf: OpaquePointer, _ url: URL, _ body: (GElf_Phdr) throws -> Void
-    ) throws {
+    private static func segments(_ elf: OpaquePointer, _ url: URL) throws -> [GElf_Phdr] {
         var count = 0
         guard elf_getphdrnum(elf, &count) == 0 else { throw failure(url) }
-        for index in 0..<count {
+        return try (0..<Int32(count)).map { index in
             var header = GElf_Phdr()
-            guard gelf_getphdr(elf, Int32(index), &header) != nil else { throw failure(url) }
-            try body(header)
+            guard gelf_getphdr(elf, index, &header) != nil else { throw failure(url) }
+            return header
         }
     }
 

@@ -117,6 +117,17 @@ extension String {
         return String(bytes: bytes[wanted.count...])
     }
 
+    /// A line without its comment, which begins with `#` where a word could: inside of one the character is its own, as
+    /// in a serial number.
+    @inline(never)
+    public var withoutComment: String {
+        let bytes = copyBytes()
+        for i in bytes.indices where bytes[i] == UInt8(ascii: "#") {
+            if i == 0 || bytes[i - 1] <= 0x20 { return String(bytes: bytes[..<i]) }
+        }
+        return self
+    }
+
     /// Without the spaces, tabs and carriage returns at both ends.
     @inline(never)
     public var trimmed: String {

@@ -4,10 +4,11 @@
 /// setting (table 9-12 of the USB specification, revision 2.0), also of those that a kernel passes over.
 public enum InterfaceDescriptors {
     /// - Parameters:
-    ///   - untrustedBytes: descriptors.  - start: the first one's.  - end: the last one's.
-    /// - Returns: whether the last one ends there.
+    ///   - untrustedBytes: descriptors.  - start: where the first one to look at begins.
+    /// - Returns: whether the last one ends where the bytes do.
     @inline(never) @discardableResult
-    static func read(_ untrustedBytes: [UInt8], from start: Int, to end: Int, into found: inout [UInt32]) -> Bool {
+    static func read(_ untrustedBytes: [UInt8], from start: Int, into found: inout [UInt32]) -> Bool {
+        let end = untrustedBytes.count
         var position = start
         while position + 2 <= end {
             let length = Int(untrustedBytes[position])
@@ -37,6 +38,6 @@ public enum InterfaceDescriptors {
     @inline(never)
     public static func all(_ interfaces: [InterfaceRecord], _ untrustedBytes: [UInt8]) -> [UInt32]? {
         var found = all(interfaces)
-        return read(untrustedBytes, from: 0, to: untrustedBytes.count, into: &found) ? found : nil
+        return read(untrustedBytes, from: 0, into: &found) ? found : nil
     }
 }

@@ -93,6 +93,15 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         #expect(diagnostic { try parse(text + end + "x") }?.message.hasPrefix("ringway.conf:4:") == true)
     }
 
+    /// A comment begins where a word could; inside of a word the character is its own.
+    @Test(arguments: [
+        ("/etc/p#1", "/etc/p#1"), ("/etc/p#1 # two", "/etc/p#1"), ("/etc/p\t#", "/etc/p"), ("/etc/p #1#", "/etc/p"),
+    ])
+    func whereACommentBegins(_ value: String, _ policy: String) throws {
+        let checked = try CheckedConfiguration(parse(minimal + "policy = \(value)\n#runtime-dir = x\n"))
+        #expect(checked.configuration.policy == policy)
+    }
+
     @Test(arguments: [
         "channels=1", "channels = 256", "ring-size = 4K", "ring-size = 4096", "ring-size = 0x1000", "ring-size = 1G",
         "opens-a = 0", "opens-a = 16", "heartbeat-ms = 10", "heartbeat-ms = 60000", "heartbeat-misses = 2",

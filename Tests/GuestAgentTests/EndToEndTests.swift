@@ -63,14 +63,15 @@ import Testing
         }
     }
 
+    private func counter(_ name: String, _ status: [String: Any]) -> Int {
+        (status["counters"] as? [String: Int])?[name] ?? -1
+    }
+
     /// Doorbells with nothing behind them are counted as such, and those with bytes behind them are not.
     @Test(arguments: Setting.withDoorbells)
     func doorbellsWithoutBytes(_ setting: Setting) throws {
         let guests = try Guests(setting)
         try guests.startBoth()
-        func counter(_ name: String, _ status: [String: Any]) -> Int {
-            (status["counters"] as? [String: Int])?[name] ?? -1
-        }
         let before = try guests.status(.a)
         for _ in 0..<5 { #expect(eventfd_write(guests.bells[Guests.Side.a.rawValue], 1) == 0) }
         let heard = counter("doorbells-heard", before) + 5
@@ -100,9 +101,6 @@ import Testing
     func aStormOfDoorbells(_ setting: Setting) throws {
         let guests = try Guests(setting)
         try guests.startBoth()
-        func counter(_ name: String, _ status: [String: Any]) -> Int {
-            (status["counters"] as? [String: Int])?[name] ?? -1
-        }
         let storm = Storm(guests.bells[Guests.Side.a.rawValue])
         defer { storm.end() }
         let paused = try guests.status(.a) { counter("doorbell-pauses", $0) >= 3 }

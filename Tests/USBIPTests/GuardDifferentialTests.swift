@@ -163,19 +163,19 @@ struct GuardDifferentialTests {
         }
 
         mutating func withdraw(_ index: Int) {
-            let target = open.remove(at: index).seqnum
-            seqnum += 1
-            let header = PDUHeader(
-                seqnum: seqnum, devid: GuardSession.devid, body: .cmdUnlink(CmdUnlink(seqnum: target)))
-            send(header.encode(), isCommand: true, head: 48)
+            sendUnlink(open.remove(at: index).seqnum)
             unlinked(seqnum, -104)
         }
 
-        mutating func unlink(_ target: UInt32) {
+        mutating func sendUnlink(_ target: UInt32) {
             seqnum += 1
             let header = PDUHeader(
                 seqnum: seqnum, devid: GuardSession.devid, body: .cmdUnlink(CmdUnlink(seqnum: target)))
             send(header.encode(), isCommand: true, head: 48)
+        }
+
+        mutating func unlink(_ target: UInt32) {
+            sendUnlink(target)
             // In time; or too late, and then in either order.
             let index = open.firstIndex { $0.seqnum == target } ?? 0
             let number = seqnum

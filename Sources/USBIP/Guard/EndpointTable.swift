@@ -198,7 +198,7 @@ struct EndpointTable {
     /// - Returns: false when the policy denies one; `wrong` is its line then.
     private mutating func addClasses() -> Bool {
         let known = classes.count
-        InterfaceDescriptors.read(reading, from: Int(reading[0]), to: reading.count, into: &classes)
+        InterfaceDescriptors.read(reading, from: Int(reading[0]), into: &classes)
         for i in known..<classes.count {
             if let line = interfaces?.denial(classes[i]) {
                 wrong = UInt32(line)

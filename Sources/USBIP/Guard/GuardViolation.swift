@@ -35,7 +35,7 @@ public enum GuardViolation: UInt8, CaseIterable, Sendable {
         a request cannot be told from the data before it on an endpoint that has answered nothing yet; it is
         a device is another one than was announced; its product is
         the policy does not allow the device, or an interface that it shows, by its line
-        under a policy, a request came before the configuration that it needs was read and set, which is
+        under a policy, a request came before the configuration that it needs was read and set; its value, or 0, is
         """
 
     /// What came, in words; a number belongs behind it.
