@@ -96,7 +96,10 @@ final class Connection {
                 moved += count
                 bytesOut &+= UInt64(count)
             }
-            ring = hold.finish(peerPolls: peerPolls) || recovered != nil
+            // The rest of a transfer's data is on its way from the kernel, and the peer's kernel waits for all of it:
+            // one doorbell for the whole, unless the ring is full before.
+            let more = !readable && !localFinished && (outward?.unread ?? 0) > 0
+            ring = hold.finish(peerPolls: peerPolls, more: more) || recovered != nil
         } catch {
             throw .ring(error)
         }

@@ -38,7 +38,7 @@ struct AgentSetup {
             section-a = \(sections.a)
             section-b = \(sections.b)
             doorbell = \(doorbell)
-            \(setup.section == .window || setup.section == .connection ? Self.smallSections : "")
+            \(geometry)
             END
             ringway config check
             """
@@ -49,12 +49,15 @@ struct AgentSetup {
         return setup.section == .connection ? "connection:in,ring=out" : "uio:ringway"
     }
 
-    /// As many channels as fit 2 MiB with rings that are large enough to be fast; the importer opens most of them.
-    private static let smallSections = """
-        channels = 14
-        ring-size = 128K
-        opens-a = 4
-        """
+    /// The importer opens most of the channels.
+    private var geometry: String {
+        let isSmall = setup.section == .window || setup.section == .connection
+        switch setup.rings ?? (isSmall ? .many : nil) {
+        case nil: return ""
+        case .many?: return "channels = 14\nring-size = 128K\nopens-a = 4"
+        case .large?: return "channels = 7\nring-size = 256K\nopens-a = 2"
+        }
+    }
 
     /// A driver that claims the memory shuts out everybody else; without one, the device has to be switched on.
     private static let withoutDriver = """

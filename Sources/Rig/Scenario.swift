@@ -56,12 +56,21 @@ struct GuestSetup: Sendable, Equatable {
         /// It looks again and again.
         case polling = "none"
     }
+    /// What a section of 2 MiB has room for.
+    enum Rings: String, Sendable, CaseIterable {
+        /// 14 channels.
+        case many = "128K"
+        /// 7 channels, in which a transfer of 128 KiB, as a disk's are, fits whole.
+        case large = "256K"
+    }
 
     /// In bytes; nil is what the image needs.
     var memory: Int?
     var section = Section.uio
     /// Nil is the section's own: only a UIO driver can wait for an interrupt.
     var doorbell: Doorbell?
+    /// Nil is the agent's own choice, or for sections of 2 MiB, many.
+    var rings: Rings?
 
     /// How the agent will be woken.
     var effectiveDoorbell: Doorbell { doorbell ?? (section.hasInterrupt ? .uio : .polling) }
@@ -115,7 +124,7 @@ enum Action: Sendable {
 
 /// A `key=value` behind `boot … with`.
 struct SetupChange: Sendable {
-    enum Key: String, Sendable, CaseIterable { case memory, section, doorbell }
+    enum Key: String, Sendable, CaseIterable { case memory, section, doorbell, rings }
     let key: Key
     let value: Template
 }
@@ -141,13 +150,15 @@ enum HostQuery: String, Sendable, CaseIterable {
     case memoryNeeded = "memory-needed"
     /// `memory-given GUEST`: MiB of the guest's last boot.
     case memoryGiven = "memory-given"
+    /// `built-agent`: the sha256 of the agent that `make guest` has built for the guests.
+    case builtAgent = "built-agent"
     /// `sel4-log`: what seL4 and the VMMs have printed, on a machine with seL4.
     case sel4Log = "sel4-log"
 
     var parameters: Int {
         switch self {
         case .packaged: 2
-        case .sel4Log: 0
+        case .builtAgent, .sel4Log: 0
         default: 1
         }
     }

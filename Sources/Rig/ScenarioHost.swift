@@ -20,6 +20,9 @@ extension ScenarioRunner {
         case .unpacked: return "\(try guest(arguments[0]).image().unpackedSize >> 10)"
         case .memoryNeeded: return "\(try guest(arguments[0]).image().memoryNeeded >> 20)"
         case .memoryGiven: return "\(try guest(arguments[0]).machine.memory >> 20)"
+        case .builtAgent:
+            let built = AgentBinaries(root: environment.root, architecture: environment.architecture)
+            return try Checksum.sha256(built.agent)
         case .sel4Log: return try sel4Log()
         }
     }

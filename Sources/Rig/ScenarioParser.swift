@@ -73,7 +73,7 @@ struct ScenarioParser {
     private func declare(_ line: ScenarioLine, in guest: inout GuestDeclaration) throws(ScenarioError) -> Bool {
         let words = try StatementParser.words(line, file: file)
         switch words[0] {
-        case "memory", "section", "doorbell":
+        case "memory", "section", "doorbell", "rings":
             guard words.count == 2 else { throw error(line, .missing("one value", in: words[0])) }
             try StatementParser.apply(words[0], words[1], to: &guest.setup, at: line, file: file)
         case "image":

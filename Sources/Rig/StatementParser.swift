@@ -62,7 +62,7 @@ struct StatementParser {
             }
         case .packaged, .kernel, .packagedKernel, .origins, .unpacked, .memoryNeeded, .memoryGiven:
             _ = try guest(words[1], line)
-        case .sel4Log: break
+        case .builtAgent, .sel4Log: break
         }
         var arguments: [Template] = []
         for word in words.dropFirst() { arguments.append(try template(word, line)) }
@@ -211,6 +211,9 @@ struct StatementParser {
         case "section":
             guard let section = GuestSetup.Section(rawValue: value) else { throw bad("uio, pci or devmem") }
             setup.section = section
+        case "rings":
+            guard let rings = GuestSetup.Rings(rawValue: value) else { throw bad("128K or 256K") }
+            setup.rings = rings
         default:
             guard let doorbell = GuestSetup.Doorbell(rawValue: value) else { throw bad("uio or none") }
             setup.doorbell = doorbell

@@ -177,10 +177,13 @@ public struct ProducerHold: ~Copyable {
     }
 
     /// Ends the batch.
-    /// - Parameter peerPolls: the peer declared that it polls, so neither fence nor doorbell is needed.
+    /// - Parameters:
+    ///   - peerPolls: the peer declared that it polls, so neither fence nor doorbell is needed.
+    ///   - more: the rest of the message will follow, and is worth waiting for: whoever then ends a batch without it
+    ///     rings for both.
     /// - Returns: whether the doorbell has to be rung.
-    @inlinable public consuming func finish(peerPolls: Bool) -> Bool {
-        guard end.attachment.current == identity else { return false }
+    @inlinable public consuming func finish(peerPolls: Bool, more: Bool = false) -> Bool {
+        guard !more, end.attachment.current == identity else { return false }
         let old = end.control.notified.loadRelaxed()
         if peerPolls {
             // While nobody looks at the wake index the range that the next look covers grows; no wake index

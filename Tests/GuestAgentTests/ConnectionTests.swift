@@ -4,6 +4,7 @@ import Foundation
 import RingBuffer
 import RingTransport
 import Testing
+import USBIP
 
 @testable import GuestAgent
 
@@ -19,7 +20,7 @@ private final class OneConnection: @unchecked Sendable {
     let program: Int32
     var connection: Connection
 
-    init(_ copy: CopyMode) throws {
+    init(_ copy: CopyMode, _ rules: Guard? = nil) throws {
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: 2 * 16384)
         let identity = try ProcessIdentity.attach()
         let controls = [try EndControls.create(channels: 1), try EndControls.create(channels: 1)]
@@ -44,13 +45,36 @@ private final class OneConnection: @unchecked Sendable {
         var pair: [Int32] = [-1, -1]
         try #require(socketpair(AF_UNIX, cs_sock_stream(), 0, &pair) == 0)
         program = pair[1]
-        connection = Connection(channel: mine, socket: pair[0])
+        connection = Connection(channel: mine, socket: pair[0], rules)
     }
 
     deinit {
         close(program)
         close(connection.socket)
         memory.deallocate()
+    }
+
+    /// What the agent does when its kernel has written: the bytes that went on, and whether it rings.
+    func write(_ bytes: some Collection<UInt8>) throws -> (moved: Int, ring: Bool) {
+        #expect(Array(bytes).withUnsafeBytes { Output.writeAll(program, $0) })
+        return try pump()
+    }
+
+    func pump() throws -> (moved: Int, ring: Bool) {
+        let bounce = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 64)
+        defer { bounce.deallocate() }
+        connection.readable = true
+        return try connection.pumpOutward(peerPolls: false, bounce: bounce)
+    }
+
+    /// The peer reads what is there, and goes to sleep.
+    func readAll() throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: Self.geometry.ringCapacity)
+        var hold = try peers.consumer.hold()
+        let count = try bytes.withUnsafeMutableBytes { try hold.read(into: $0) }
+        #expect(try hold.requestWake())
+        _ = hold.finish(peerPolls: false)
+        return Array(bytes[..<count])
     }
 
     /// Reads `total` bytes from the ring, few at a time, so that the ring is full again and again.
@@ -88,5 +112,76 @@ private final class OneConnection: @unchecked Sendable {
         }
         #expect(!one.connection.localFinished)
         #expect(moved == total)
+    }
+
+    // MARK: One doorbell for a whole transfer
+
+    /// An exporter's guard behind an import, with a request for `length` bytes from endpoint 0 that waits.
+    private static func asked(_ length: Int) throws -> Guard {
+        let rules = Guard(.exporter)
+        func pass(_ direction: GuardDirection, _ bytes: [UInt8]) {
+            var copy = bytes
+            let verdict = copy.withUnsafeMutableBytes { rules.judge(direction, $0) }
+            #expect(verdict == .pass(bytes.count))
+        }
+        pass(.inward, Operation.requestImport(BusID("1-1")!))
+        pass(.outward, Operation.replyImport(record("1-1", 1, 2)))
+        let setup = SetupPacket(requestType: 0xC0, request: 1, length: UInt16(length))
+        let submit = CmdSubmit(transferBufferLength: Int32(length), setup: setup)
+        pass(.inward, PDUHeader(seqnum: 1, devid: 0x10002, direction: .in, body: .cmdSubmit(submit)).encode())
+        return rules
+    }
+
+    private static func answer(_ length: Int) -> [UInt8] {
+        let reply = RetSubmit(actualLength: Int32(length))
+        return PDUHeader(seqnum: 1, body: .retSubmit(reply)).encode() + (0..<length).map { UInt8($0 % 251) }
+    }
+
+    /// The kernel writes a reply in two parts, cut anywhere: the peer is woken once, when all of it is there.
+    @Test(arguments: [CopyMode.block, .alignedWords])
+    func aPartOfATransferDoesNotRing(_ copy: CopyMode) throws {
+        let answer = Self.answer(600)
+        for cut in 1..<answer.count {
+            let one = try OneConnection(copy, Self.asked(600))
+            #expect(try one.readAll() == [])
+            let first = try one.write(answer[..<cut])
+            try #require(first.moved == cut && !first.ring, "cut at \(cut)")
+            let second = try one.write(answer[cut...])
+            try #require(second.moved == answer.count - cut && second.ring, "cut at \(cut)")
+            #expect(try one.readAll() == answer)
+        }
+    }
+
+    /// A reply that is larger than the ring rings when the ring is full, and once more for the rest.
+    @Test(arguments: [CopyMode.block, .alignedWords])
+    func aFullRingRings(_ copy: CopyMode) throws {
+        let answer = Self.answer(5000)
+        let one = try OneConnection(copy, Self.asked(5000))
+        #expect(try one.readAll() == [])
+        #expect(try one.write(answer[..<4000]) == (4000, false))
+        #expect(try one.write(answer[4000..<4500]) == (96, true))
+        #expect(try one.readAll() == Array(answer[..<4096]))
+        #expect(try one.pump() == (404, false))
+        #expect(try one.write(answer[4500...]) == (548, true))
+        #expect(try one.readAll() == Array(answer[4096...]))
+    }
+
+    /// A kernel that stops amid a reply: the peer hears of it.
+    @Test func aReplyThatBreaksOffRings() throws {
+        let one = try OneConnection(.block, Self.asked(600))
+        #expect(try one.readAll() == [])
+        #expect(try one.write(Self.answer(600)[..<100]) == (100, false))
+        #expect(shutdown(one.program, Int32(SHUT_WR)) == 0)
+        #expect(try one.pump() == (0, true))
+        #expect(one.connection.localFinished)
+    }
+
+    /// Bytes that are no USB/IP have no whole.
+    @Test func whatIsNotGuardedRings() throws {
+        let one = try OneConnection(.block)
+        for _ in 0..<2 {
+            #expect(try one.readAll().count >= 0)
+            #expect(try one.write(Self.answer(600)[..<100]) == (100, true))
+        }
     }
 }

@@ -84,4 +84,32 @@ import USBIP
         #expect(service.isClosed(seconds: Guests.patience) && client.isClosed(seconds: Guests.patience))
         try expectRefusal(guests, .b, "a request is for an endpoint that the device has not")
     }
+
+    /// Replies that the kernel writes in several parts, each too large for one buffer of a socket's.
+    @Test(arguments: Setting.withDoorbells)
+    func oneDoorbellAReply(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        for side in Guests.Side.allCases { try guests.start(side, ["--spin-us=0"]) }
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
+        let (client, service) = try guests.pair(from: .a, port: USBIPProtocol.port)
+        try client.write(Operation.requestImport(Self.busID))
+        _ = try service.read(40)
+        try service.write(Operation.replyImport(record("1-1", 1, 2)))
+        _ = try client.read(320)
+        let size = 60_000
+        let setup = SetupPacket(requestType: 0xC0, request: 1, length: UInt16(size))
+        let submit = CmdSubmit(transferBufferLength: Int32(size), setup: setup)
+        func rung() throws -> Int { (try guests.status(.b)["counters"] as? [String: Int])?["doorbells-rung"] ?? -1 }
+        let before = try rung()
+        for seqnum in 1...64 as ClosedRange<UInt32> {
+            try client.write(
+                PDUHeader(seqnum: seqnum, devid: 0x10002, direction: .in, body: .cmdSubmit(submit)).encode())
+            _ = try service.read(48)
+            let head = PDUHeader(seqnum: seqnum, body: .retSubmit(RetSubmit(actualLength: Int32(size)))).encode()
+            try service.write(head + [UInt8](repeating: UInt8(seqnum), count: size))
+            #expect(try client.read(48 + size).last == UInt8(seqnum))
+        }
+        let bells = try rung() - before
+        #expect(before > 0 && bells > 0 && bells <= 64, "\(bells)")
+    }
 }

@@ -23,6 +23,7 @@ scenario() {
 scenario usb-disk ringway 5
 scenario six-devices ringway 3
 scenario usb-disk ringway-oneway 1
+scenario six-devices ringway-oneway 1
 scenario stray-store ringway-oneway 1
 
 # On the CAmkES VM, in an image that an integrator has built.
