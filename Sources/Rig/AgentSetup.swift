@@ -20,6 +20,11 @@ struct AgentSetup {
             driver = "load connection || exit"
             let (a, b) = role == .exporter ? ("out", "in") : ("in", "out")
             sections = ("uio:\(a),map=1", "uio:\(b),map=1")
+        case .oneWay:
+            driver = Self.doorbellOnly
+            let (own, other) = (OneWaySections.ownSlot, OneWaySections.peerSlot)
+            let (a, b) = role == .exporter ? (own, other) : (other, own)
+            sections = ("pci:0000:00:\(a).0,bar=2,size=8M", "pci:0000:00:\(b).0,bar=2,size=8M")
         case .node:
             driver = "load ringway_uio || exit"
             sections = ("uio:ringway,map=0,offset=0,size=8M", "uio:ringway,map=0,offset=8M,size=8M")
@@ -68,6 +73,15 @@ struct AgentSetup {
         echo 1 >$device/enable || exit
         slot=${device##*/}
         base=$(sed -n '3s/ .*//p' $device/resource)
+        """
+
+    /// The sections' devices stay without a driver and are switched on; the third one's is for the doorbell.
+    private static let doorbellOnly = """
+        for slot in \(OneWaySections.ownSlot) \(OneWaySections.peerSlot); do
+            echo none >/sys/bus/pci/devices/0000:00:$slot.0/driver_override || exit
+            echo 1 >/sys/bus/pci/devices/0000:00:$slot.0/enable || exit
+        done
+        load ringway_uio || exit
         """
 
     /// Starts the agent as a daemon would be, and waits until it answers.

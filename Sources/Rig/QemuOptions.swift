@@ -43,6 +43,8 @@ struct MachineSettings {
     /// The file behind memory that another machine has, too, at the end of this one's, and the device tree which
     /// describes it; aarch64 only.
     var window: (file: URL, size: Int, tree: URL)?
+    /// The sections, where each machine may write its own only.
+    var sections: OneWaySections?
     /// The socket of the ivshmem server; nil for a guest that shares nothing.
     var doorbell: String?
     /// With the file of each: a disk's content, or what a sound device has played.
@@ -75,6 +77,7 @@ struct MachineSettings {
             words += ["-blockdev", "driver=raw,node-name=root,file.driver=file,file.filename=\(path)"]
             words += ["-device", "virtio-blk-pci,drive=root"]
         }
+        words += sections?.arguments ?? []
         if let doorbell {
             words += ["-chardev", "socket,id=ivshmem,path=\(doorbell)"]
             words += ["-device", "ivshmem-doorbell,vectors=1,chardev=ivshmem"]

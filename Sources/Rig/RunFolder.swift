@@ -47,6 +47,17 @@ public struct RunFolder: Sendable {
     /// Where a guest's image lies.
     func image(_ guest: String) -> URL { logs.appendingPathComponent("\(guest).cpio.gz") }
 
+    /// A file of zeros that machines have as memory; made anew.
+    func sharedMemory(_ name: String, _ size: Int) throws -> URL {
+        let url = disk(name)
+        guard FileManager.default.createFile(atPath: url.path, contents: nil), truncate(url.path, size) == 0 else {
+            throw RigError(
+                tried: "write \(url.path)", happened: String(cString: strerror(errno)),
+                remedy: "check the room on the disk")
+        }
+        return url
+    }
+
     /// Removes what is of no use once the virtual machines have ended: everything but the logs.
     func removeAllButLogs() {
         try? FileManager.default.removeItem(at: sockets)

@@ -44,11 +44,14 @@ struct GuestSetup: Sendable, Equatable {
         case window
         /// Our UIO driver on a node of the device tree, instead of ivshmem.
         case node
+        /// Two ivshmem devices with a section each, of which this guest may write its own only, and a third for the
+        /// doorbell; for all guests or none.
+        case oneWay = "one-way"
         /// The CAmkES VM's own driver: a section of 2 MiB in a connection's dataport each, with a doorbell.
         case connection
 
         /// Whether its driver can wait for an interrupt.
-        var hasInterrupt: Bool { self == .uio || self == .window || self == .connection }
+        var hasInterrupt: Bool { self == .uio || self == .window || self == .connection || self == .oneWay }
     }
     /// How it is woken.
     enum Doorbell: String, Sendable, CaseIterable {

@@ -107,17 +107,22 @@ final class ScenarioGuests {
             for: images[0], architecture: environment.architecture, root: environment.root, cache: environment.cache,
             runFolder: folder)
         environment.progress.note("accelerator: \(verdict.accelerator) (\(verdict.reason))")
-        let server = try IvshmemServer(path: folder.socket("ivshmem"), size: Self.regionSize)
+        let isOneWay = scenario.guests.contains { $0.setup.section == .oneWay }
+        let server = try IvshmemServer(
+            path: folder.socket("ivshmem"), size: isOneWay ? OneWaySections.doorbellSize : Self.regionSize)
         self.server = server
         for (declaration, image) in zip(scenario.guests, images) {
             let devices = try declaration.devices.map { (device: $0, file: try makeFile(of: $0)) }
             let hasNode = declaration.setup.section == .node
+            let size = Self.windowSize
             let window =
-                hasNode ? (file: try makeWindow(), size: Self.windowSize, tree: folder.tree(declaration.name)) : nil
+                hasNode
+                ? (file: try folder.sharedMemory("window", size), size: size, tree: folder.tree(declaration.name)) : nil
             let settings = MachineSettings(
                 name: declaration.name, architecture: environment.architecture, accelerator: verdict.accelerator,
                 memory: image.memoryNeeded, kernel: image.kernel, initramfs: image.url, rootDisk: image.disk,
-                window: window, doorbell: hasNode ? nil : server.path, devices: devices)
+                window: window, sections: isOneWay ? try OneWaySections(declaration.role, in: folder) : nil,
+                doorbell: hasNode ? nil : server.path, devices: devices)
             let machine = try QemuMachine(settings, root: environment.root, runFolder: folder)
             all.append(ScenarioGuest(declaration, image: image, machine: machine))
         }
@@ -183,19 +188,6 @@ final class ScenarioGuests {
                 architecture: environment.architecture, extraModules: guest.modules,
                 packageFiles: guest.packageFiles, isOnDisk: guest.isOnDisk, ballastBytes: guest.ballast),
             progress: environment.progress)
-    }
-
-    /// The file behind the memory that nodes describe, one for all guests.
-    private func makeWindow() throws -> URL {
-        let url = folder.disk("window")
-        guard FileManager.default.createFile(atPath: url.path, contents: nil),
-            truncate(url.path, Self.windowSize) == 0
-        else {
-            throw RigError(
-                tried: "write \(url.path)", happened: String(cString: strerror(errno)),
-                remedy: "check the room on the disk")
-        }
-        return url
     }
 
     /// New random content for each run, so that no run can pass on what an earlier one left.

@@ -45,6 +45,10 @@ struct ScenarioParser {
         guard !hasNode || architecture == .aarch64 else {
             throw error(lastLine, .missing("\"arch aarch64\" at the top", in: "section node"))
         }
+        let oneWay = names.guests.filter { $0.setup.section == .oneWay }
+        guard oneWay.isEmpty || Set(oneWay.map(\.role)).count == 2 && names.guests.count == 2 else {
+            throw error(lastLine, .missing("an exporter and an importer, both with it", in: "section one-way"))
+        }
         return Scenario(
             name: name, title: title, architecture: architecture, guests: names.guests, items: items)
     }

@@ -209,7 +209,9 @@ struct StatementParser {
             guard let size = ScenarioValue.size(value), size % (1 << 20) == 0 else { throw bad("a size in whole MiB") }
             setup.memory = size
         case "section":
-            guard let section = GuestSetup.Section(rawValue: value) else { throw bad("uio, pci or devmem") }
+            guard let section = GuestSetup.Section(rawValue: value) else {
+                throw bad(GuestSetup.Section.allCases.map(\.rawValue).joined(separator: ", "))
+            }
             setup.section = section
         case "rings":
             guard let rings = GuestSetup.Rings(rawValue: value) else { throw bad("128K or 256K") }

@@ -62,6 +62,27 @@ import Testing
         #expect(words.contains("driver=raw,node-name=disk-image,file.driver=file,file.filename=/a,,b"))
     }
 
+    /// The peer's section can be read only.
+    @Test func oneWaySections() throws {
+        let folder = try RunFolder.make(name: "one-way", root: FileManager.default.temporaryDirectory)
+        defer {
+            try? FileManager.default.removeItem(at: folder.logs)
+            try? FileManager.default.removeItem(at: folder.sockets)
+        }
+        let exporter = try OneWaySections(.exporter, in: folder)
+        let importer = try OneWaySections(.importer, in: folder)
+        #expect(exporter.own == importer.peers && exporter.peers == importer.own && exporter.own != exporter.peers)
+        let words = exporter.arguments
+        let size = 8 << 20
+        func backend(_ id: String, _ access: String, _ file: URL) -> String {
+            "memory-backend-file,id=\(id),share=on,readonly=\(access),size=\(size),mem-path=\(file.path)"
+        }
+        #expect(words.contains(backend("own", "off", exporter.own)))
+        #expect(words.contains(backend("peers", "on", exporter.peers)))
+        #expect(words.contains("ivshmem-plain,memdev=own,addr=0x10"))
+        #expect(words.contains("ivshmem-plain,memdev=peers,addr=0x11"))
+    }
+
     /// The machine `virt` has one serial port for a guest's kernel, and no keyboard of its own.
     @Test func anAarch64MachineHasTheSameParts() throws {
         let settings = MachineSettings(

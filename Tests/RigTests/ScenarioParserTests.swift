@@ -80,6 +80,12 @@ import Testing
         #expect(throws: ScenarioError.self) { try parse("arch sparc\nguest exporter") }
         // Where the memory lies, and the tree, are QEMU's for one machine.
         #expect(throws: ScenarioError.self) { try parse("guest exporter\n section node") }
+        let both = "guest exporter\n section one-way\nguest importer"
+        #expect(try parse(both + "\n section one-way").guests.allSatisfy { $0.setup.section == .oneWay })
+        #expect(throws: ScenarioError.self) { try parse(both) }
+        #expect(throws: ScenarioError.self) { try parse("guest exporter\n section one-way") }
+        #expect(try parse("guest exporter\n rings 256K").guests[0].setup.rings == .large)
+        #expect(throws: ScenarioError.self) { try parse("guest exporter\n rings 64K") }
     }
 
     @Test func aRootMayLieOnADisk() throws {
@@ -186,7 +192,10 @@ import Testing
         ("step S\n wait for nobody", 9, .unknownName("nobody", kind: "job")),
         ("step S\n boot exporter with colour=red", 9, .unknownName("colour", kind: "setting")),
         ("step S\n boot exporter with memory=1", 9, .badValue("1", wanted: "a size in whole MiB")),
-        ("step S\n boot exporter with section=sea", 9, .badValue("sea", wanted: "uio, pci or devmem")),
+        (
+            "step S\n boot exporter with section=sea", 9,
+            .badValue("sea", wanted: "uio, pci, devmem, window, node, one-way, connection")
+        ),
         ("step S\n start exporter", 9, .missing("\"agent on GUEST…\"", in: "start")),
         ("step S\n repeat 1 | full 2\n kill exporter", 9, .unfinished("repeat")),
         ("step S\n repeat 3 | full 2\n end", 9, .missing("two counts: repeat 1 | full 5", in: "repeat")),
