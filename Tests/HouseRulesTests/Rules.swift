@@ -44,7 +44,10 @@ let rules: [Rule] = [
         broken: sample("kernel/a.c", "// SPDX-License-Identifier: Apache-2.0\n"),
         kept: sample("mk/a.sh", "#!/bin/bash\n# SPDX-License-Identifier: Apache-2.0\n")
     ) { file in
-        let licence = file.isIn("kernel") ? "GPL-2.0" : "Apache-2.0"
+        let camkes = "vm-configs/sel4-camkes"
+        // Linked with files of the CAmkES VM that are GPL-2.0-only.
+        let isLinked = file.isIn(camkes) && !file.isIn(camkes + "/scenarios")
+        let licence = file.isIn("kernel") ? "GPL-2.0" : isLinked ? "Apache-2.0 OR GPL-2.0-only" : "Apache-2.0"
         // A shebang and the package's tools version must be the first line themselves.
         let first = file.lines.first { !$0.hasPrefix("#!") && !$0.hasPrefix("// swift-tools-version") } ?? ""
         return first.contains("SPDX-License-Identifier: \(licence)") ? [] : ["\(file.path): no '\(licence)' in line 1"]

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * Where things lie. Read by the C compiler and, through the preprocessor, by CAmkES and the device tree compiler, so
  * the numbers are bare: no suffix, no arithmetic that CAmkES would have to do.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 # What the whole CAmkES project is configured with for this application; the checkout's own settings.cmake reads it.
 
 if(NOT "${PLATFORM}" STREQUAL "qemu-arm-virt")

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * The guest's two connections. Each is a PCI function with two memories, the first of which is for events and the
  * second the dataport, and a name by which the guest's agent finds it: `out` has this guest's section, and a store to

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * QEMU's `virt` has its devices on PCI, and no firmware runs before seL4 that would give them addresses. The few that
  * a guest is given get theirs from the guest's VMM, once, and the guest knows them as plain devices at a fixed place.

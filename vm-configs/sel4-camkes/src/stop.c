@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * A guest that does what it may not, say store into the other one's section, ends its VMM's loop (vm_run of libsel4vm),
  * and the VMM then halts the whole machine, or spins, and the other guest with it. So the VMM is kept inside: it says

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * A guest's virtual timer may fire while the guest has its interrupt disabled: at boot, between setting the timer and
  * enabling the interrupt, if the guest loses the processor there. The VMM (vm_vppi_event_handler of libsel4vm) tries
