@@ -54,7 +54,7 @@ final class Connection {
         outward = rules.map { GuardedStream($0, .outward) }
     }
 
-    /// Socket to ring: at most one ring's capacity.
+    /// Socket to ring: fewer bytes than two rings hold.
     /// - Returns: bytes moved, and whether the doorbell is to be rung.
     func pumpOutward(
         peerPolls: Bool, bounce: UnsafeMutableRawBufferPointer
@@ -132,7 +132,7 @@ final class Connection {
         outward.remove(try hold.write(UnsafeRawBufferPointer(outward.judgedBytes)))
     }
 
-    /// Ring to socket: at most one ring's capacity, and nothing beyond the peer's final index.
+    /// Ring to socket: fewer bytes than two rings hold, and nothing beyond the peer's final index.
     func pumpInward(
         peerPolls: Bool, bounce: UnsafeMutableRawBufferPointer
     ) throws(ConnectionEnd) -> (moved: Int, ring: Bool) {

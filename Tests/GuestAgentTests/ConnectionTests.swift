@@ -3,6 +3,7 @@ import CShim
 import Foundation
 import RingBuffer
 import RingTransport
+import Synchronization
 import Testing
 import USBIP
 
@@ -112,6 +113,63 @@ private final class OneConnection: @unchecked Sendable {
         }
         #expect(!one.connection.localFinished)
         #expect(moved == total)
+    }
+
+    // MARK: The work of one pass
+
+    /// Side b writes `bytes` as fast as they are read.
+    private final class Refill: @unchecked Sendable {
+        let isDone = Atomic(false)
+
+        init(_ one: OneConnection, _ bytes: [UInt8]) {
+            Thread.detachNewThread { [self] in
+                var rest = bytes[...]
+                while !rest.isEmpty, var hold = try? one.peers.producer.hold() {
+                    guard let count = try? rest.withUnsafeBytes({ try hold.write($0) }) else { break }
+                    rest = rest.dropFirst(count)
+                    _ = hold.finish(peerPolls: true)
+                    if count == 0 { sched_yield() }
+                }
+                isDone.store(true, ordering: .releasing)
+            }
+        }
+    }
+
+    /// Control requests with 60,000 bytes each, of which the guard reads the headers.
+    private static func requests(_ count: Int) -> [UInt8] {
+        let size = 60_000
+        let setup = SetupPacket(requestType: 0x40, request: 1, length: UInt16(size))
+        let submit = CmdSubmit(transferBufferLength: Int32(size), setup: setup)
+        return (2..<(2 + UInt32(count))).flatMap { number in
+            PDUHeader(seqnum: number, devid: 0x10002, direction: .out, body: .cmdSubmit(submit)).encode()
+                + [UInt8](repeating: 7, count: size)
+        }
+    }
+
+    /// Of a peer that writes without end a pass moves fewer bytes than two rings hold, and what the guard had kept of
+    /// the pass before; then the others have their turn.
+    @Test(arguments: [CopyMode.block, .alignedWords], [false, true])
+    func aPassIsBounded(_ copy: CopyMode, _ isGuarded: Bool) throws {
+        let capacity = OneConnection.geometry.ringCapacity
+        let one = try OneConnection(copy, isGuarded ? Self.asked(0) : nil)
+        let refill = Refill(one, isGuarded ? Self.requests(16) : [UInt8](repeating: 7, count: 1 << 20))
+        let sink = Thread {
+            var room = [UInt8](repeating: 0, count: 1 << 16)
+            while recv(one.program, &room, room.count, 0) > 0 {}
+        }
+        sink.start()
+        let bounce = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 64)
+        defer { bounce.deallocate() }
+        var largest = 0
+        while !refill.isDone.load(ordering: .acquiring) {
+            one.connection.writable = true
+            let moved = try one.connection.pumpInward(peerPolls: true, bounce: bounce).moved
+            if moved == 0 { sched_yield() }
+            largest = max(largest, moved)
+        }
+        let most = 2 * capacity + (isGuarded ? GuardedStream.size : 0)
+        #expect(largest > capacity / 2 && largest <= most, "\(largest)")
+        shutdown(one.connection.socket, Int32(SHUT_RDWR))
     }
 
     // MARK: One doorbell for a whole transfer
