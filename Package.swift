@@ -10,6 +10,7 @@ let package = Package(
     products: [
         .executable(name: "ringway", targets: ["ringway"]),
         .executable(name: "ringway-rig", targets: ["ringway-rig"]),
+        .executable(name: "ringway-bench", targets: ["RingBench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -26,6 +27,11 @@ let package = Package(
         .executableTarget(
             name: "ringway-rig",
             dependencies: ["Rig", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        // Optimised in every build, since it measures.
+        .executableTarget(
+            name: "RingBench",
+            dependencies: ["USBIP", "CShim", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "CTestShim", path: "Tests/CTestShim"),
         .target(name: "TestSupport", dependencies: ["CShim", "CTestShim"], path: "Tests/TestSupport"),
         // The other process of the ring's tests. Optimised in every build: it is stepped instruction by instruction.
@@ -43,6 +49,7 @@ let package = Package(
         .testTarget(name: "RigTests", dependencies: ["Rig", "TestSupport"]),
         // The preload library itself is no target: what it replaces must not reach a test program.
         .testTarget(name: "SocketShimTests", dependencies: ["CShim", "TestSupport"], exclude: ["Probe"]),
+        .testTarget(name: "RingBenchTests", dependencies: ["RingBench", "TestSupport"]),
         .testTarget(name: "HouseRulesTests"),
     ],
     swiftLanguageModes: [.v6]

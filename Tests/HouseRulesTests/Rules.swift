@@ -124,7 +124,7 @@ private let allowedImports: [String: Set<String>] = [
     "USBIP": [],
     "GuestAgent": ["USBIP", "RingTransport", "RingBuffer", "CShim", "Synchronization"],
     "SocketShim": ["CSocketShim", "RingTransport", "RingBuffer", "CShim", "Synchronization"],
-    "RingBench": ["RingTransport", "RingBuffer", "CShim", "Synchronization", "Foundation", "ArgumentParser"],
+    "RingBench": ["USBIP", "CShim", "Foundation", "ArgumentParser"],
     "Rig": ["Clibelf", "CShim", "Foundation", "Synchronization"],
     "ringway": ["GuestAgent"],
     "ringway-rig": ["Rig", "ArgumentParser", "Foundation"],

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import USBIP
+
+/// The guard's cost: a pair of agents with it and one without take turns, so that what else the machine does meets
+/// both.
+final class GuardCost {
+    /// What one turn does.
+    struct Work {
+        var megabytes: Int
+        var requests: Int
+    }
+
+    /// One pair, and the connection through it.
+    private final class Contender {
+        let pair: AgentPair
+        let importer: BenchImporter
+        let exporter: BenchExporter
+        var rates: [Double] = []
+        var latencies: [Double] = []
+
+        init(_ agent: String, guarded: Bool) throws {
+            guard let busID = BenchDevice.busID else {
+                throw BenchError(tried: "name a device", happened: "1-1 is no bus id", remedy: "mend the program")
+            }
+            pair = try AgentPair(agent: agent, ["--guard=\(guarded ? "on" : "off")"])
+            exporter = BenchExporter(listener: try pair.listen(port: USBIPProtocol.port), busID: busID)
+            importer = try BenchImporter(try pair.open(port: USBIPProtocol.port), busID: busID)
+        }
+
+        func turn(_ work: Work) throws {
+            let block = 128 << 10
+            let bulk = try ContinuousClock().measure {
+                for _ in 0..<(work.megabytes << 20) / block { try importer.readBlock(block) }
+            }
+            let latency = try ContinuousClock().measure {
+                for _ in 0..<work.requests { try importer.askTwoBytes() }
+            }
+            rates.append(Double(work.megabytes << 20) / 1e6 / (bulk / .seconds(1)))
+            latencies.append(latency / .microseconds(1) / Double(work.requests))
+        }
+    }
+
+    private let work: Work
+    private let guarded: Contender
+    private let plain: Contender
+
+    init(agent: String, work: Work) throws {
+        self.work = work
+        guarded = try Contender(agent, guarded: true)
+        plain = try Contender(agent, guarded: false)
+    }
+
+    /// - Returns: the table.
+    func measure(rounds: Int, progress: (String) -> Void) throws -> String {
+        // One turn of each that does not count: pages are touched, sockets grow.
+        for contender in [guarded, plain] {
+            try contender.turn(work)
+            contender.rates = []
+            contender.latencies = []
+        }
+        for round in 0..<rounds {
+            progress("\rround \(round + 1) of \(rounds)")
+            // Whoever is second finds warmer caches: they change places.
+            for contender in round % 2 == 0 ? [guarded, plain] : [plain, guarded] { try contender.turn(work) }
+        }
+        progress("\r\u{1B}[K")
+        return table(rounds)
+    }
+
+    private func table(_ rounds: Int) -> String {
+        func ratio(_ on: [Double], _ off: [Double]) -> String { Quartiles(zip(on, off).map { $0 / $1 }).text(3) }
+        return """
+            guard on against off, \(rounds) rounds in turns; median (quartiles)
+
+            | what | guard on | guard off | on / off, round by round |
+            |---|---|---|---|
+            | bulk, 128 KiB a transfer, MB/s | \(Quartiles(guarded.rates).text(0)) | \(Quartiles(plain.rates).text(0)) \
+            | \(ratio(guarded.rates, plain.rates)) |
+            | control request, µs (lower is better) | \(Quartiles(guarded.latencies).text(1)) \
+            | \(Quartiles(plain.latencies).text(1)) | \(ratio(guarded.latencies, plain.latencies)) |
+            """
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+
+@main
+struct RingwayBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ringway-bench",
+        abstract: "Measures Ringway against its peers, in turns in one run, as ratios with their spread.",
+        subcommands: [GuardCommand.self])
+}
+
+struct GuardCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "guard",
+        abstract: "What the guard costs: two pairs of agents, one with it and one without, in turns.",
+        discussion: """
+            Two agents a pair, on this machine; programs that speak USB/IP in the place of the two kernels. Bulk is what \
+            a disk does: command, 128 KiB of data, status, each a URB, one after the other. Latency is one control \
+            request with 2 bytes of answer.
+            """)
+
+    @Option(help: "How often each of the two has its turn.")
+    var rounds = 20
+    @Option(help: "MiB read in each turn.")
+    var megabytes = 32
+    @Option(help: "Control requests in each turn.")
+    var requests = 2000
+    @Option(help: "The agent: a built `ringway`; unless given, the one beside this program.")
+    var agent: String?
+
+    func validate() throws {
+        guard (4...10_000).contains(rounds) else { throw ValidationError("--rounds is 4 to 10000") }
+        guard (1...4096).contains(megabytes) else { throw ValidationError("--megabytes is 1 to 4096") }
+        guard (10...1_000_000).contains(requests) else { throw ValidationError("--requests is 10 to 1000000") }
+    }
+
+    func run() throws {
+        let beside = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let path = agent ?? beside.appendingPathComponent("ringway").path
+        let cost = try GuardCost(agent: path, work: GuardCost.Work(megabytes: megabytes, requests: requests))
+        print(try cost.measure(rounds: rounds) { FileHandle.standardError.write(Data($0.utf8)) })
+    }
+}
