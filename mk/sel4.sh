@@ -24,6 +24,7 @@ END
 board=board/qemu_virt_aarch64
 [ -x "$MICROKIT_SDK/bin/microkit" ] || complain "MICROKIT_SDK=$MICROKIT_SDK holds no bin/microkit."
 [ -e "$MICROKIT_SDK/$board" ] || complain "MICROKIT_SDK=$MICROKIT_SDK holds no $board."
+[ -e "$LIBVMM/include/libvmm" ] || complain "LIBVMM=$LIBVMM holds no include/libvmm."
 [ -e "$LIBVMM/lib/libvmm.a" ] || complain "LIBVMM=$LIBVMM holds no lib/libvmm.a."
 
 mkdir -p .build-results

@@ -21,17 +21,17 @@ public struct SeL4Kit: Sendable {
     /// - Throws: where one is not set or is not what it should be; the message says what it is and where to find it.
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
         microkit = try Self.folder(
-            "MICROKIT_SDK", in: environment, holding: "bin/microkit",
+            "MICROKIT_SDK", in: environment, holding: ["bin/microkit", "board/qemu_virt_aarch64"],
             "an installed Microkit SDK 2.0.1 with the board qemu_virt_aarch64",
             "https://docs.sel4.systems/projects/microkit/")
         libvmm = try Self.folder(
-            "LIBVMM", in: environment, holding: "lib/libvmm.a",
+            "LIBVMM", in: environment, holding: ["include/libvmm", "lib/libvmm.a"],
             "a folder with libvmm 0.1.0, built for that board: include/libvmm and lib/libvmm.a",
             "https://github.com/au-ts/libvmm")
     }
 
     private static func folder(
-        _ name: String, in environment: [String: String], holding file: String, _ meaning: String, _ source: String
+        _ name: String, in environment: [String: String], holding files: [String], _ meaning: String, _ source: String
     ) throws -> URL {
         let remedy =
             "set \(name)= to \(meaning); upstream documents it at \(source), and docs/sel4.md says what is "
@@ -40,7 +40,7 @@ public struct SeL4Kit: Sendable {
             throw RigError(tried: "boot two guests on seL4", happened: "\(name)= is not set", remedy: remedy)
         }
         let folder = URL(fileURLWithPath: path).standardizedFileURL
-        guard FileManager.default.fileExists(atPath: folder.appendingPathComponent(file).path) else {
+        for file in files where !FileManager.default.fileExists(atPath: folder.appendingPathComponent(file).path) {
             throw RigError(
                 tried: "boot two guests on seL4", happened: "\(name)=\(path) holds no \(file)", remedy: remedy)
         }

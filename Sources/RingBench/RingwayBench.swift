@@ -15,9 +15,9 @@ struct GuardCommand: ParsableCommand {
         commandName: "guard",
         abstract: "What the guard costs: two pairs of agents, one with it and one without, in turns.",
         discussion: """
-            Two agents a pair, on this machine; programs that speak USB/IP in the place of the two kernels. Bulk is what \
-            a disk does: command, 128 KiB of data, status, each a URB, one after the other. Latency is one control \
-            request with 2 bytes of answer.
+            Two agents a pair, on this machine; programs that speak USB/IP in the place of the two kernels. Bulk is \
+            what a disk does: command, 128 KiB of data, status, each a URB, one after the other. Latency is one \
+            control request with 2 bytes of answer.
             """)
 
     @Option(help: "How often each of the two has its turn.")

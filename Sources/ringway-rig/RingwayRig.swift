@@ -153,6 +153,12 @@ struct Image: ParsableCommand {
     @Option(help: "The file to write; .build-rig/images/ROLE-ARCH.cpio.gz unless given. A disk's name ends in .ext4.")
     var output: String?
 
+    func validate() throws {
+        for file in moduleFiles where !FileManager.default.isReadableFile(atPath: file.path) {
+            throw ValidationError("--module-file: there is no \(file.path), or it cannot be read")
+        }
+    }
+
     func run() throws {
         let architecture = guests.architecture
         let folder = root.url.appendingPathComponent(".build-rig/images")

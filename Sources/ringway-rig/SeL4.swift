@@ -12,14 +12,21 @@ struct SeL4: ParsableCommand {
     @OptionGroup var root: RootOption
     @Argument(help: "Names of scenarios, of vm-configs/sel4-microkit/scenarios or vm-configs/sel4-camkes/scenarios.")
     var names: [String]
-    @Option(help: "ringway, or ringway-oneway: each guest may write its own section only.")
-    var variant = SeL4Kit.Variant.shared
+    @Option(help: "ringway (unless given), or ringway-oneway: each guest may write its own section only.")
+    var variant: SeL4Kit.Variant?
     @Option(help: "The image of vm-configs/sel4-camkes that a CAmkES VM checkout has built.")
     var image: String?
     @Option(help: "How often to run each.")
     var times = 1
     @Flag(help: "Leave the guests of the last run up.")
     var keep = false
+
+    func validate() throws {
+        guard times >= 1 else { throw ValidationError("--times is at least 1: \(times) shows nothing") }
+        guard image == nil || variant == nil else {
+            throw ValidationError("--variant is Microkit's; the image of --image is what it was built as")
+        }
+    }
 
     func run() throws {
         let system: SeL4System
@@ -48,7 +55,7 @@ struct SeL4: ParsableCommand {
         get throws {
             if let image { return try .camkes(image: image) }
             var kit = try SeL4Kit()
-            kit.variant = variant
+            kit.variant = variant ?? .shared
             return .microkit(kit)
         }
     }

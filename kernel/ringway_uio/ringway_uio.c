@@ -330,6 +330,10 @@ static int ringway_uio_node_probe(struct platform_device *pdev)
 		res = platform_get_resource(pdev, IORESOURCE_MEM, map);
 		if (!res)
 			break;
+		/* What follows in the last page would be mapped, too, and may be another device's. */
+		if (!PAGE_ALIGNED(resource_size(res)))
+			return dev_err_probe(&pdev->dev, -EINVAL,
+					     "%pR does not end a page: correct the node's reg\n", res);
 		is_doorbell = is_named ? !strcmp(res->name, ringway_doorbell) : map > 0;
 		ret = ringway_uio_add_map(ringway, map, res,
 					  is_doorbell ? ringway_doorbell : ringway_memory);

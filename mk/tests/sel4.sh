@@ -25,6 +25,7 @@ scenario six-devices ringway 3
 scenario usb-disk ringway-oneway 1
 scenario six-devices ringway-oneway 1
 scenario stray-store ringway-oneway 1
+scenario stray-store-importer ringway-oneway 1
 
 # On the CAmkES VM, in an image that an integrator has built.
 camkes() {
@@ -42,4 +43,5 @@ camkes() {
 camkes usb-disk 3
 camkes six-devices 3
 camkes stray-store 1
+camkes stray-store-importer 1
 exit $status
