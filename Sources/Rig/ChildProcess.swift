@@ -77,6 +77,16 @@ final class ChildProcess {
         return status
     }
 
+    /// Waits for its end. - Returns: how it ended, as a shell says it.
+    func wait() -> Int32 {
+        var raw: Int32 = 0
+        while status == nil {
+            if waitpid(identity.pid, &raw, 0) == identity.pid { status = Self.shellStatus(raw) }
+            if status == nil, errno != EINTR { status = -1 }
+        }
+        return status ?? -1
+    }
+
     /// Ends the program at once and waits until it is gone.
     func kill() {
         guard exitStatus() == nil else { return }

@@ -153,6 +153,9 @@ enum HostQuery: String, Sendable, CaseIterable {
     case memoryNeeded = "memory-needed"
     /// `memory-given GUEST`: MiB of the guest's last boot.
     case memoryGiven = "memory-given"
+    /// `hostile GUEST SHORT FULL`: attacks the guest's agent with so many mutations, as the run is in short form or in
+    /// full, from side a; what was seen, in lines. MUTATIONS and SEED in the environment say otherwise.
+    case hostile
     /// `built-agent`: the sha256 of the agent that `make guest` has built for the guests.
     case builtAgent = "built-agent"
     /// `sel4-log`: what seL4 and the VMMs have printed, on a machine with seL4.
@@ -161,6 +164,7 @@ enum HostQuery: String, Sendable, CaseIterable {
     var parameters: Int {
         switch self {
         case .packaged: 2
+        case .hostile: 3
         case .builtAgent, .sel4Log: 0
         default: 1
         }

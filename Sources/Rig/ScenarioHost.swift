@@ -20,11 +20,24 @@ extension ScenarioRunner {
         case .unpacked: return "\(try guest(arguments[0]).image().unpackedSize >> 10)"
         case .memoryNeeded: return "\(try guest(arguments[0]).image().memoryNeeded >> 20)"
         case .memoryGiven: return "\(try guest(arguments[0]).machine.memory >> 20)"
+        case .hostile: return try attack(guest(arguments[0]), short: arguments[1], full: arguments[2])
         case .builtAgent:
             let built = AgentBinaries(root: environment.root, architecture: environment.architecture)
             return try Checksum.sha256(built.agent)
         case .sel4Log: return try sel4Log()
         }
+    }
+
+    private func attack(_ guest: ScenarioGuest, short: String, full: String) throws -> String {
+        let words = ProcessInfo.processInfo.environment
+        let mutations = words["MUTATIONS"].flatMap { Int($0) } ?? Int(isFull ? full : short) ?? 0
+        let seed = words["SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1 << 30)
+        let run = HostileRun(
+            program: URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+                .appendingPathComponent("HostilePeer"),
+            folder: folder
+        ) { try guest.shell().run($0, timeLimit: .seconds(120)).text }
+        return "seed \(seed)\n" + (try run.run(mutations: mutations, seed: seed))
     }
 
     private func guest(_ name: String) throws -> ScenarioGuest {

@@ -62,6 +62,11 @@ struct StatementParser {
             }
         case .packaged, .kernel, .packagedKernel, .origins, .unpacked, .memoryNeeded, .memoryGiven:
             _ = try guest(words[1], line)
+        case .hostile:
+            _ = try guest(words[1], line)
+            for word in words[2...] where Int(word).map({ $0 < 1 }) ?? true {
+                throw error(line, .badValue(word, wanted: "a number of mutations"))
+            }
         case .builtAgent, .sel4Log: break
         }
         var arguments: [Template] = []

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,3 +68,19 @@ pid_t ct_spawn(const char *path, char *const *arguments, const int *fds, int cou
 }
 
 void ct_limit_life(unsigned seconds) { alarm(seconds); }
+
+ssize_t ct_receive(int socket, void *bytes, size_t size, int *fd) {
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec part = {.iov_base = bytes, .iov_len = size};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t count = recvmsg(socket, &message, MSG_WAITALL | MSG_CMSG_CLOEXEC);
+  struct cmsghdr *found = count > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+  *fd = -1;
+  if (found && found->cmsg_level == SOL_SOCKET && found->cmsg_type == SCM_RIGHTS)
+    memcpy(fd, CMSG_DATA(found), sizeof *fd);
+  return count;
+}

@@ -29,13 +29,13 @@ extension Channel {
 
 /// Does to channels 1 to 15 what the seed says. The words are written as any peer can: past the code that would not.
 struct Mutator {
-    let victim: Victim
+    let victim: any Victim
     var random: SeededGenerator
     private(set) var counts: [Mutation: Int] = [:]
     /// Old states of a channel page, one of each kind of channel.
     private var snapshots: [[UInt8]] = [[], []]
 
-    init(_ victim: Victim, seed: UInt64) {
+    init(_ victim: any Victim, seed: UInt64) {
         self.victim = victim
         random = SeededGenerator(seed)
     }
@@ -89,15 +89,15 @@ struct Mutator {
 
     /// An index near the right one, or a ring away, or anywhere.
     private mutating func index(_ right: UInt32) -> UInt32 {
-        let ring = UInt32(Victim.geometry.ringCapacity)
+        let ring = UInt32(Attack.geometry.ringCapacity)
         let near = [right, right &+ 1, right &- 1, right &+ ring, right &+ ring &+ 1, right &- ring, right ^ 1 << 31]
         return below(4) == 0 ? UInt32(truncatingIfNeeded: random.next()) : near[below(near.count)]
     }
 
     /// Publishes bytes and changes them while they are read.
     private mutating func race(_ channel: Channel) {
-        let data = victim.own + SectionLayout.ringData(channel.number, Victim.geometry)
-        let size = Victim.geometry.ringCapacity
+        let data = victim.own + SectionLayout.ringData(channel.number, Attack.geometry)
+        let size = Attack.geometry.ringCapacity
         if channel.isEstablished, channel.fault == nil, var hold = try? channel.producer.hold() {
             let bytes = (0..<8).flatMap { _ in payload(channel) }
             _ = try? bytes.withUnsafeBytes { try hold.write($0) }
@@ -123,9 +123,9 @@ struct Mutator {
 
     /// Before the first connection.
     mutating func fillRings() {
-        for number in stride(from: 1, to: Victim.geometry.channels, by: 2) {
-            let data = victim.own + SectionLayout.ringData(number, Victim.geometry)
-            for place in stride(from: 0, to: Victim.geometry.ringCapacity, by: 8) {
+        for number in stride(from: 1, to: Attack.geometry.channels, by: 2) {
+            let data = victim.own + SectionLayout.ringData(number, Attack.geometry)
+            for place in stride(from: 0, to: Attack.geometry.ringCapacity, by: 8) {
                 data.storeBytes(of: Self.noise(number, random.next()), toByteOffset: place, as: UInt64.self)
             }
         }

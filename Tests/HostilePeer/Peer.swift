@@ -7,7 +7,7 @@ import TestSupport
 
 /// Side a as it should be: a link, its channels, and one honest connection on channel 0.
 final class Peer {
-    let victim: Victim
+    let victim: any Victim
     let link: Link
     let channels: [Channel]
     private let controls: EndControls
@@ -16,20 +16,21 @@ final class Peer {
     private(set) var honestBytes: UInt64 = 0
     private var pattern: UInt64 = 1
 
-    init(_ victim: Victim, seed: UInt64) throws {
+    init(_ victim: any Victim, seed: UInt64) throws {
         self.victim = victim
-        controls = try EndControls.create(channels: Victim.geometry.channels)
+        controls = try EndControls.create(channels: Attack.geometry.channels)
         identity = try ProcessIdentity.attach()
         let (controls, identity) = (controls, identity)
-        let channels = (0..<Victim.geometry.channels).map {
+        let channels = (0..<Attack.geometry.channels).map {
             Channel(
-                number: $0, side: .a, geometry: Victim.geometry, own: victim.own, peer: victim.agents, copy: .block,
+                number: $0, side: .a, geometry: Attack.geometry, own: victim.own, peer: victim.agents, copy: .block,
                 controls: controls.block($0), attachment: identity.attachment)
         }
         self.channels = channels
         var random = SeededGenerator(seed)
         link = Link(
-            side: .a, geometry: Victim.geometry, own: victim.own, peer: victim.agents, doorbell: 0, polls: false,
+            side: .a, geometry: Attack.geometry, own: victim.own, peer: victim.agents, doorbell: victim.doorbell,
+            polls: false,
             misses: 1_000_000, random: { UInt32(truncatingIfNeeded: random.next()) },
             resetSection: { for channel in channels { channel.resetForEpoch() } })
     }

@@ -10,7 +10,7 @@ import TestSupport
 /// found, then the link itself is attacked, and comes up again.
 final class Storm {
     static let roundLength = 256
-    private let victim: Victim
+    private let victim: any Victim
     private var peer: Peer
     private var mutator: Mutator
     private var programs: [Int32] = []
@@ -42,7 +42,7 @@ final class Storm {
         "silent": "heartbeat has not moved",
     ]
 
-    init(_ victim: Victim, seed: UInt64) throws {
+    init(_ victim: any Victim, seed: UInt64) throws {
         self.victim = victim
         mutator = Mutator(victim, seed: seed)
         peer = try Peer(victim, seed: seed &+ 1)
@@ -58,7 +58,7 @@ final class Storm {
                 guard !open.isEmpty else { break }
                 try step(open[mutator.below(open.count)])
             }
-            try tally()
+            if rounds < 100 || rounds % victim.roundsPerQuestion == 0 { try tally() }
             try attackLink()
             rounds += 1
             if rounds == 20 { memoryAtFirst = victim.residentMemory() }
@@ -136,7 +136,7 @@ final class Storm {
             let socket = victim.connect()
             guard socket >= 0 else { return }
             let port = mutator.below(2) == 0 ? Services.usb : Services.noise
-            victim.send(socket, Victim.request(1, port: port, flags: 0))
+            AgentSocket.send(socket, AgentSocket.request(1, port: port, flags: 0))
             programs.append(socket)
             return
         }
@@ -147,9 +147,9 @@ final class Storm {
         if isGone || mutator.below(32) == 0 {
             close(programs.remove(at: index))
         } else if count == 16 {
-            victim.send(socket, USBBytes.requestImport)
+            AgentSocket.send(socket, USBBytes.requestImport)
         } else if count > 0 {
-            victim.send(socket, Array(room[..<min(count, 512)]))
+            AgentSocket.send(socket, Array(room[..<min(count, 512)]))
         }
     }
 
@@ -213,7 +213,7 @@ final class Storm {
 
     /// What the mutations of a round have done to the fields that a link is set up by.
     private func restoreHeader() {
-        let geometry = Victim.geometry
+        let geometry = Attack.geometry
         let fields = [
             (SectionLayout.headerVersion, Int(SectionLayout.version)), (SectionLayout.headerSide, 0),
             (SectionLayout.headerChannels, geometry.channels), (SectionLayout.headerFlags, 0),
@@ -270,6 +270,7 @@ final class Storm {
     /// a mebibyte, and a status.
     func cleanPeer() throws {
         programs.forEach { close($0) }
+        try victim.checkBounds()
         try comeBack()
         for _ in 0..<256 where try !peer.echo(4096) { throw Failed(message: "a clean peer loses its connection") }
         try victim.checkAlive()

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import CShim
-import CTestShim
 import Foundation
 import RingBuffer
-import TestSupport
 
 /// The run cannot be what it should be: the message says why.
 struct Failed: Error { let message: String }
@@ -16,153 +13,52 @@ struct Patience {
     }
 }
 
-/// The agent under attack: side b of a link on a file.
-final class Victim {
-    static let geometry = SectionGeometry(channels: 16, ringCapacity: 16384, opensA: 8)!
-    static let sectionSize = 1 << 19
+/// The agent under attack, side b of a link, as its peer sees it, and what it says of itself.
+protocol Victim: AnyObject {
+    /// The peer's section, which is written here, and the agent's.
+    var own: UnsafeMutableRawPointer { get }
+    var agents: UnsafeMutableRawPointer { get }
+    /// Of each, in bytes.
+    var sectionSize: Int { get }
+    /// By which the agent rings this side.
+    var doorbell: UInt32 { get }
+    /// After the first hundred rounds it is asked what it has found once in so many.
+    var roundsPerQuestion: Int { get }
 
-    let folder: ScratchFolder
-    let memory: Mapping
-    let pid: pid_t
-    /// What wakes the agent, and what it wakes its peer by.
-    let bells: (toAgent: Int32, toPeer: Int32)
-    private let log: String
-
-    var own: UnsafeMutableRawPointer { memory.base }
-    var agents: UnsafeMutableRawPointer { memory.base + Self.sectionSize }
-    var runtime: String { folder.path + "/b" }
-
-    /// - Parameter log: the file that this program's stderr, which is the agent's as well, goes to.
-    init(agent path: String, log: String) throws {
-        self.log = log
-        folder = try ScratchFolder()
-        try FileManager.default.createDirectory(atPath: folder.path + "/b/port", withIntermediateDirectories: true)
-        let file = folder.path + "/memory"
-        memory = try Mapping(path: file, size: 2 * Self.sectionSize, create: true)
-        bells = (eventfd(0, cs_efd_nonblock_cloexec()), eventfd(0, cs_efd_nonblock_cloexec()))
-        let size = "size=\(Self.sectionSize)"
-        let words = [
-            path, "agent", "--side=b", "--section-a=file:\(file),\(size)",
-            "--section-b=file:\(file),offset=\(Self.sectionSize),\(size)", "--doorbell=eventfd:10,11",
-            "--channels=16", "--ring-size=16384", "--opens-a=8", "--heartbeat-ms=10", "--heartbeat-misses=50",
-            "--connect-timeout-ms=100", "--runtime-dir=\(folder.path)/b",
-        ].map { strdup($0 as String) }
-        defer { words.forEach { free($0) } }
-        var output: Int32 = -1
-        pid = ct_spawn(path, words + [nil], [bells.toAgent, bells.toPeer], 2, &output)
-        guard pid > 0 else { throw SystemFailure("start of \(path)") }
-        let patience = Patience()
-        while access(runtime + "/agent.sock", F_OK) != 0 {
-            try patience.check("it does not start")
-            try checkAlive()
-            sched_yield()
-        }
-    }
-
-    deinit { ct_kill(pid) }
-
-    /// - Throws: when it has ended, which nothing in this run asks it to.
-    func checkAlive() throws {
-        var status: Int32 = 0
-        if waitpid(pid, &status, WNOHANG) == 0 { return }
-        throw Failed(message: "the agent has ended, with wait status \(status)")
-    }
-
-    func ring() {
-        var one: UInt64 = 1
-        _ = write(bells.toAgent, &one, 8)
-    }
-
+    func ring()
     /// Sleeps until the agent rings, or for a heartbeat: it may have had no reason to.
     /// - Throws: when it has ended.
-    func waitForBell() throws {
-        var entry = pollfd(fd: bells.toPeer, events: Int16(POLLIN), revents: 0)
-        var count: UInt64 = 0
-        if poll(&entry, 1, 10) > 0 { _ = read(bells.toPeer, &count, 8) } else { try checkAlive() }
-    }
+    func waitForBell() throws
+    /// - Throws: when it has ended, which nothing in this run asks it to.
+    func checkAlive() throws
+    /// - Throws: when a program of its guest was given bytes of another channel's ring.
+    func checkPrograms() throws
+    /// What `agent.sock` says.
+    func status() throws -> [String: Any]
+    /// Two answers: between them the agent has gone over everything once.
+    func pass() throws
+    /// Of its data path, in words.
+    func residentMemory() -> String
+    /// Lines of the log so far.
+    func logLines() throws -> [Substring]
+    /// A program of the attacked guest that connects to the agent; -1 where those are in the guest.
+    func connect() -> Int32
+}
 
+extension Victim {
     /// Whether bytes went where none belong: from elsewhere to a program, or behind the rings of the agent's section.
     func checkBounds() throws {
-        guard access(Services.complaint(runtime), F_OK) != 0 else {
-            throw Failed(message: "a program was given bytes of another channel's ring")
-        }
-        let used = Self.geometry.sectionSize
-        let rest = UnsafeRawBufferPointer(start: agents + used, count: Self.sectionSize - used)
-        guard rest.allSatisfy({ $0 == 0 }) else { throw Failed(message: "the agent wrote behind its last ring") }
-    }
-
-    // MARK: What it says
-
-    /// Asks on `agent.sock`. - Returns: the text of the answer.
-    func ask(_ operation: UInt16, json: Bool = false) throws -> String {
-        let socket = connect()
-        guard socket >= 0 else { throw Failed(message: "nobody listens at agent.sock: errno \(cs_errno())") }
-        defer { close(socket) }
-        send(socket, Self.request(operation, port: 0, flags: json ? 1 : 0))
-        var bytes: [UInt8] = []
-        let patience = Patience()
-        var room = [UInt8](repeating: 0, count: 65536)
-        while true {
-            var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-            poll(&entry, 1, 1000)
-            let count = recv(socket, &room, room.count, cs_msg_dontwait())
-            if count > 0 { bytes += room[..<count] }
-            if count == 0 { break }
-            try patience.check("it does not answer")
-            try checkAlive()
-        }
-        return String(decoding: bytes.dropFirst(16), as: UTF8.self)
-    }
-
-    func status() throws -> [String: Any] {
-        let text = try ask(2, json: true)
-        guard let found = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else {
-            throw Failed(message: "no status: \(text)")
-        }
-        return found
-    }
-
-    /// Two answers: between them the agent has gone over everything once.
-    func pass() throws {
-        for _ in 0..<2 { _ = try ask(3) }
-    }
-
-    func connect() -> Int32 {
-        let fd = socket(AF_UNIX, cs_sock_stream() | cs_sock_cloexec(), 0)
-        var address = sockaddr_un()
-        let length = cs_unix_address(&address, runtime + "/agent.sock")
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { CShim.connect(fd, $0, length) }
-        }
-        if result == 0 { return fd }
-        close(fd)
-        return -1
-    }
-
-    func send(_ socket: Int32, _ bytes: [UInt8]) {
-        _ = bytes.withUnsafeBytes {
-            CShim.send(socket, $0.baseAddress, $0.count, cs_msg_nosignal() | cs_msg_dontwait())
+        try checkPrograms()
+        let used = Attack.geometry.sectionSize
+        let rest = agents + used
+        // Each byte is as the next one, and the first is 0.
+        guard rest.load(as: UInt8.self) == 0, memcmp(rest, rest + 1, sectionSize - used - 1) == 0 else {
+            throw Failed(message: "the agent wrote behind its last ring")
         }
     }
+}
 
-    /// As docs of `ControlProtocol` have it.
-    static func request(_ operation: UInt16, port: UInt16, flags: UInt32) -> [UInt8] {
-        var words: [UInt32] = [0x3143_5752, UInt32(operation) | UInt32(port) << 16, flags, 0]
-        return withUnsafeBytes(of: &words[0]) { Array($0) }
-            + words[1...].flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
-    }
-
-    /// Of its data path, which is the child of the process that was started.
-    func residentMemory() -> String {
-        let children = try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
-        let child = children?.split(separator: " ").first ?? "self"
-        let status = try? String(contentsOfFile: "/proc/\(child)/status", encoding: .utf8)
-        let line = status?.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        return line.map { $0.dropFirst(6).trimmingCharacters(in: .whitespaces) } ?? "unknown"
-    }
-
-    /// Lines of the log so far.
-    func logLines() throws -> [Substring] {
-        try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
-    }
+/// What the run is made with.
+enum Attack {
+    static let geometry = SectionGeometry(channels: 16, ringCapacity: 16384, opensA: 8)!
 }

@@ -13,6 +13,10 @@ import USBIP
 /// As an importer it takes a device, and breaks the protocol in one of the ways of `HostileImporter`:
 ///
 ///     uncooperative import BUSID WRONG
+///
+/// And the well-behaved programs of a guest whose agent is attacked, `Programs`:
+///
+///     uncooperative programs
 @c(ringway_main)
 public func uncooperativeMain(
     _ argc: Int32, _ argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
@@ -25,6 +29,10 @@ public func uncooperativeMain(
         let wrong = HostileImporter.Wrong(rawValue: words[2])
     {
         return HostileImporter.run(busID, wrong)
+    }
+    if words.count == 1, words[0] == "programs" {
+        guard var programs = Programs() else { return 74 }
+        programs.run()
     }
     guard words.count == 4, let busID = BusID(words[1]), let port = decimal(words[3]) else { return 64 }
     let manner: Service.Manner

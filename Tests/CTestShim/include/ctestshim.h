@@ -40,6 +40,10 @@ int ct_call_confined(int (*_Nonnull confine)(void), long number, long first, lon
 // Numbers of system calls, which differ between architectures, by name; -1 for one that is not known here.
 long ct_call_number(const char *_Nonnull name);
 
+// Exactly `size` bytes of a stream socket, and the descriptor that came with them: -1 in *fd where there is none. The
+// number of bytes, fewer at the end of the stream, or -1 with errno.
+ssize_t ct_receive(int socket, void *_Nonnull bytes, size_t size, int *_Nonnull fd);
+
 // This process dies of SIGALRM after so many seconds, whatever it waits for.
 void ct_limit_life(unsigned seconds);
 #endif
