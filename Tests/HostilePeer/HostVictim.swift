@@ -96,29 +96,13 @@ final class HostVictim: Victim {
         return String(decoding: bytes.dropFirst(16), as: UTF8.self)
     }
 
-    func status() throws -> [String: Any] {
-        let text = try ask(2, json: true)
-        guard let found = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else {
-            throw Failed(message: "no status: \(text)")
-        }
-        return found
-    }
+    func statusText() throws -> String { try ask(2, json: true) }
 
     func pass() throws {
         for _ in 0..<2 { _ = try ask(3) }
     }
 
-    func connect() -> Int32 {
-        let fd = socket(AF_UNIX, cs_sock_stream() | cs_sock_cloexec(), 0)
-        var address = sockaddr_un()
-        let length = cs_unix_address(&address, runtime + "/agent.sock")
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { CShim.connect(fd, $0, length) }
-        }
-        if result == 0 { return fd }
-        close(fd)
-        return -1
-    }
+    func connect() -> Int32 { AgentSocket.connect(runtime + "/agent.sock") }
 
     /// Of its data path, which is the child of the process that was started.
     func residentMemory() -> String {

@@ -33,8 +33,8 @@ protocol Victim: AnyObject {
     func checkAlive() throws
     /// - Throws: when a program of its guest was given bytes of another channel's ring.
     func checkPrograms() throws
-    /// What `agent.sock` says.
-    func status() throws -> [String: Any]
+    /// `ringway status --json`.
+    func statusText() throws -> String
     /// Two answers: between them the agent has gone over everything once.
     func pass() throws
     /// Of its data path, in words.
@@ -46,6 +46,14 @@ protocol Victim: AnyObject {
 }
 
 extension Victim {
+    func status() throws -> [String: Any] {
+        let text = try statusText()
+        guard let found = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else {
+            throw Failed(message: "no status: \(text)")
+        }
+        return found
+    }
+
     /// Whether bytes went where none belong: from elsewhere to a program, or behind the rings of the agent's section.
     func checkBounds() throws {
         try checkPrograms()
