@@ -21,7 +21,9 @@ static unsigned int peer_channel;
 /*
  * libvmm forgets an interrupt that is injected while the guest has not finished the one before (it is "pending" until
  * the guest writes its end-of-interrupt), and one that the guest has masked. So what was rung meanwhile is kept here,
- * and injected when libvmm calls back: at the end of the interrupt before, and when the guest unmasks.
+ * and injected when libvmm calls back: at the end of the interrupt before, and when the guest unmasks. It is not tried
+ * again at each ring: libvmm logs each refusal, and the peer could fill the log. So a guest that unmasks the interrupt
+ * before it switches the distributor on, which Linux does not, would have no doorbell until it unmasks it again.
  */
 static enum {
 	IDLE,		/* nothing is under way */

@@ -4,7 +4,8 @@
  * again, until its turn on the processor is over; the other guest, if it has just been woken, would wait for that. So
  * it is held instead, and the processor is free at once. It is resumed when an interrupt is injected, and when its
  * virtual timer is due: seL4 does not watch the timer of a guest that does not run, so the ticker (ticker.c) does.
- * Resuming repeats the WFI: it traps again unless an interrupt is there by then.
+ * Resuming repeats the WFI: it traps again unless an interrupt is there by then. (A guest that waits with interrupts
+ * unmasked takes the interrupt, comes back to the WFI and is held again; Linux's idle loop masks them.)
  */
 #include "idle.h"
 
