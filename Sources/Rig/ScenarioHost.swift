@@ -29,15 +29,24 @@ extension ScenarioRunner {
     }
 
     private func attack(_ guest: ScenarioGuest, short: String, full: String) throws -> String {
-        let words = ProcessInfo.processInfo.environment
-        let mutations = words["MUTATIONS"].flatMap { Int($0) } ?? Int(isFull ? full : short) ?? 0
-        let seed = words["SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1 << 30)
+        let mutations = try Self.setting("MUTATIONS") ?? Int(isFull ? full : short) ?? 0
+        let seed = try Self.setting("SEED") ?? UInt64.random(in: 0..<1 << 30)
         let run = HostileRun(
             program: URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
                 .appendingPathComponent("HostilePeer"),
             folder: folder
         ) { try guest.shell().run($0, timeLimit: .seconds(120)).text }
         return "seed \(seed)\n" + (try run.run(mutations: mutations, seed: seed))
+    }
+
+    /// A number that the environment sets; nil where it does not.
+    private static func setting<Number: FixedWidthInteger>(_ name: String) throws -> Number? {
+        guard let text = ProcessInfo.processInfo.environment[name] else { return nil }
+        guard let number = Number(text), number >= 0 else {
+            throw RigError(
+                tried: "read \(name)=\(text)", happened: "it is no number", remedy: "give one, or leave it away")
+        }
+        return number
     }
 
     private func guest(_ name: String) throws -> ScenarioGuest {

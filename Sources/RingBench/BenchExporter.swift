@@ -6,19 +6,14 @@ import USBIP
 /// In the place of the exporter's kernel: answers every request at once, with as many bytes as it asks for. Ends with
 /// its connection.
 final class BenchExporter: Sendable {
-    private let ended = DispatchSemaphore(value: 0)
-
     init(listener: Int32, busID: BusID) {
-        Thread.detachNewThread { [ended] in
+        Thread.detachNewThread {
             let socket = accept(listener, nil, nil)
             close(listener)
             try? Self.serve(Stream(socket), busID)
             close(socket)
-            ended.signal()
         }
     }
-
-    func waitForEnd() { ended.wait() }
 
     private static func serve(_ stream: Stream, _ busID: BusID) throws {
         _ = try stream.read(40)

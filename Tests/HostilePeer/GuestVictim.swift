@@ -16,8 +16,7 @@ final class GuestVictim: Victim {
     private let memory: Mapping
     private let server: Int32
     private let questions: Int32
-    /// The machine's vector, and this side's.
-    private var bells: (toAgent: Int32, toPeer: Int32) = (-1, -1)
+    private(set) var bells: (toAgent: Int32, toPeer: Int32) = (-1, -1)
 
     var own: UnsafeMutableRawPointer { memory.base }
     var agents: UnsafeMutableRawPointer { memory.base + sectionSize }
@@ -59,17 +58,6 @@ final class GuestVictim: Victim {
         let count = ct_receive(socket, &value, 8, &descriptor)
         guard count == 8 else { throw Failed(message: "the server ends: \(count) bytes of a message") }
         return (Int64(littleEndian: value), descriptor)
-    }
-
-    func ring() {
-        var one: UInt64 = 1
-        _ = write(bells.toAgent, &one, 8)
-    }
-
-    func waitForBell() throws {
-        var entry = pollfd(fd: bells.toPeer, events: Int16(POLLIN), revents: 0)
-        var count: UInt64 = 0
-        if poll(&entry, 1, 10) > 0 { _ = read(bells.toPeer, &count, 8) }
     }
 
     /// That it has ended shows where it is asked, and where it answers no more.

@@ -13,7 +13,6 @@ final class HostVictim: Victim {
     let folder: ScratchFolder
     let memory: Mapping
     let pid: pid_t
-    /// What wakes the agent, and what it wakes its peer by.
     let bells: (toAgent: Int32, toPeer: Int32)
     private let log: String
 
@@ -54,17 +53,6 @@ final class HostVictim: Victim {
         var status: Int32 = 0
         if waitpid(pid, &status, WNOHANG) == 0 { return }
         throw Failed(message: "the agent has ended, with wait status \(status)")
-    }
-
-    func ring() {
-        var one: UInt64 = 1
-        _ = write(bells.toAgent, &one, 8)
-    }
-
-    func waitForBell() throws {
-        var entry = pollfd(fd: bells.toPeer, events: Int16(POLLIN), revents: 0)
-        var count: UInt64 = 0
-        if poll(&entry, 1, 10) > 0 { _ = read(bells.toPeer, &count, 8) } else { try checkAlive() }
     }
 
     func checkPrograms() throws {

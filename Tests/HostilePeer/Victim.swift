@@ -25,10 +25,9 @@ protocol Victim: AnyObject {
     /// After the first hundred rounds it is asked what it has found once in so many.
     var roundsPerQuestion: Int { get }
 
-    func ring()
-    /// Sleeps until the agent rings, or for a heartbeat: it may have had no reason to.
-    /// - Throws: when it has ended.
-    func waitForBell() throws
+    /// The eventfds by which the agent is woken, and wakes this side.
+    var bells: (toAgent: Int32, toPeer: Int32) { get }
+
     /// - Throws: when it has ended, which nothing in this run asks it to.
     func checkAlive() throws
     /// - Throws: when a program of its guest was given bytes of another channel's ring.
@@ -46,6 +45,19 @@ protocol Victim: AnyObject {
 }
 
 extension Victim {
+    func ring() {
+        var one: UInt64 = 1
+        _ = write(bells.toAgent, &one, 8)
+    }
+
+    /// Sleeps until the agent rings, or for a heartbeat: it may have had no reason to.
+    /// - Throws: when it has ended.
+    func waitForBell() throws {
+        var entry = pollfd(fd: bells.toPeer, events: Int16(POLLIN), revents: 0)
+        var count: UInt64 = 0
+        if poll(&entry, 1, 10) > 0 { _ = read(bells.toPeer, &count, 8) } else { try checkAlive() }
+    }
+
     func status() throws -> [String: Any] {
         let text = try statusText()
         guard let found = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else {
