@@ -66,7 +66,7 @@ final class AgentResources {
         let cached = own.memoryType == .cached && peer.memoryType == .cached
         let settings = DataPathSettings(
             side: side, geometry: geometry, copy: cached ? .block : .alignedWords,
-            portDirectory: configuration.runtimeDirectory + "/port",
+            runtimeDirectory: configuration.runtimeDirectory,
             heartbeatMilliseconds: configuration.heartbeatMilliseconds,
             heartbeatMisses: configuration.heartbeatMisses,
             connectMilliseconds: configuration.connectTimeoutMilliseconds,
@@ -157,13 +157,13 @@ private func split(_ resources: AgentResources) throws(Diagnostic) -> ExitCode {
 private func runDataPath(_ resources: AgentResources, worker: Int32) -> ExitCode {
     do throws(Diagnostic) {
         let dataPath = try makeDataPath(resources, worker: worker)
+        let directory = resources.settings.runtimeDirectory
+        dataPath.isEnclosed = holds(
+            "enclosing the data path in \(directory)", directory.withCString { cs_enclose($0) })
         if cs_drop_capabilities() != 0 {
             throw Diagnostic.system("giving up capabilities", cs_errno(), "check the kernel's configuration")
         }
-        dataPath.isConfined = cs_confine() == 0
-        if !dataPath.isConfined {
-            Log.error("filtering the data path's system calls: \(systemMessage(cs_errno())); it makes do without")
-        }
+        dataPath.isConfined = holds("filtering the data path's system calls", cs_confine())
         let settings = resources.settings
         Log.info(
             "side \(settings.side.name), doorbell \(resources.doorbell.name), "
@@ -173,6 +173,12 @@ private func runDataPath(_ resources: AgentResources, worker: Int32) -> ExitCode
         error.report()
         return error.exitCode
     }
+}
+
+/// A protection that some kernels and containers do not offer.
+private func holds(_ tried: Message, _ result: Int32) -> Bool {
+    if result != 0 { Log.error("\(tried.text): \(systemMessage(cs_errno())); it makes do without") }
+    return result == 0
 }
 
 private func makeDataPath(_ resources: AgentResources, worker: Int32) throws(Diagnostic) -> DataPath {

@@ -65,8 +65,8 @@ final class Connection {
         var failure: Int32 = 0
         var ring = false
         do throws(RingError) {
-            var recovered: Recovery?
-            var hold = try channel.producer.take(&recovered)
+            // Nobody but this process has its ends: there is no owner to wait for, nor one that could have died.
+            var hold = try channel.producer.hold()
             // What had to wait for an answer.
             if let outward { try put(outward, &hold) }
             while moved < channel.producer.capacity {
@@ -99,7 +99,7 @@ final class Connection {
             // The rest of a transfer's data is on its way from the kernel, and the peer's kernel waits for all of it:
             // one doorbell for the whole, unless the ring is full before.
             let more = !readable && !localFinished && (outward?.unread ?? 0) > 0
-            ring = hold.finish(peerPolls: peerPolls, more: more) || recovered != nil
+            ring = hold.finish(peerPolls: peerPolls, more: more)
         } catch {
             throw .ring(error)
         }
@@ -141,8 +141,7 @@ final class Connection {
         var failure: Int32 = 0
         var ring = false
         do throws(RingError) {
-            var recovered: Recovery?
-            var hold = try channel.consumer.take(&recovered)
+            var hold = try channel.consumer.hold()
             // What the guard drops counts, too.
             let start = hold.position
             while Int(hold.position &- start) < channel.consumer.capacity {
@@ -167,7 +166,7 @@ final class Connection {
                 bytesIn &+= UInt64(count)
             }
             if let inward { channel.holdsBytes = inward.judged > 0 || inward.isHeld }
-            ring = hold.finish(peerPolls: peerPolls) || recovered != nil
+            ring = hold.finish(peerPolls: peerPolls)
         } catch {
             throw .ring(error)
         }

@@ -8,8 +8,8 @@ struct DataPathSettings {
     let side: Side
     let geometry: SectionGeometry
     let copy: CopyMode
-    /// Directory of the listeners of this guest's services.
-    let portDirectory: String
+    /// Beneath it are the listeners of this guest's services, in `port`.
+    let runtimeDirectory: String
     let heartbeatMilliseconds: Int
     let heartbeatMisses: Int
     let connectMilliseconds: Int
@@ -80,6 +80,8 @@ final class DataPath {
     var exit = ExitCode.success
     /// When traffic was last seen, in microseconds.
     var lastTraffic: UInt64 = 0
+    /// Of this guest's sockets it can connect only to the services that are there for it.
+    var isEnclosed = false
     /// Every system call is refused that the data path does not need.
     var isConfined = false
     /// The listener is not watched until the next heartbeat.

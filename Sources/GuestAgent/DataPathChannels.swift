@@ -46,7 +46,7 @@ extension DataPath {
     func serve(_ channel: Channel, _ port: UInt16) {
         var socket: Int32 = -1
         for family in [".4", ".6"] {
-            socket = LocalSocket.connect(compose("\(settings.portDirectory)/\(port)\(family)"))
+            socket = LocalSocket.connect(compose("port/\(port)\(family)"))
             if socket >= 0 { break }
             // A full backlog: the record stays as it is, and the next look tries again.
             if cs_errno() == EAGAIN { return }

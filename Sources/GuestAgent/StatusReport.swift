@@ -77,7 +77,9 @@ final class StatusReport {
         }
         lines.add("doorbell: \(dataPath.doorbell.name)\(link.peerPolls ? " (the peer polls)" : "")")
         lines.add("guard: \(dataPath.settings.isGuarded ? "on" : "off")")
-        lines.add("privileges: no capability, system calls \(dataPath.isConfined ? "filtered" : "not filtered")")
+        lines.add(
+            "privileges: no capability, system calls \(dataPath.isConfined ? "" : "not ")filtered, "
+                + "sockets \(dataPath.isEnclosed ? "" : "not ")enclosed")
         lines.add("policy: \(dataPath.settings.policy?.path ?? "none")")
         lines.add("usb: \(kernel)")
         for (name, value) in counterRows { lines.add("\(String(text: name.utf8Start)): \(value)") }
@@ -109,6 +111,7 @@ final class StatusReport {
         writer.field("peer-polls", link.peerPolls)
         writer.field("guard", dataPath.settings.isGuarded)
         writer.field("filtered", dataPath.isConfined)
+        writer.field("enclosed", dataPath.isEnclosed)
         writer.field("policy", dataPath.settings.policy?.path ?? "")
         writer.field("usb", kernel)
         writer.beginArray("sections")

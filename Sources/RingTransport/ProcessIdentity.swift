@@ -44,10 +44,12 @@ public final class ProcessIdentity {
         UInt64(UInt32(bitPattern: pid)) << 32 | start & 0xFFFF_FFFF
     }
 
-    /// Whether the process that an owner word names still lives. A zombie does not: it holds nothing.
+    /// Whether the process that an owner word names still lives. A zombie does not: it holds nothing. Where /proc
+    /// cannot be read, as behind a chroot, nobody is known to be dead.
     public static func isAlive(_ identity: UInt64) -> Bool {
         let pid = pid_t(truncatingIfNeeded: identity >> 32)
-        guard pid > 0, let start = startTime(of: pid) else { return false }
+        if pid <= 0 { return false }
+        guard let start = startTime(of: pid) else { return startTime(of: getpid()) == nil }
         return word(pid: pid, start: start) == identity
     }
 

@@ -8,6 +8,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static int status_of(pid_t child, int failure) {
+  int status;
+  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status) == failure ? -1 : WEXITSTATUS(status);
+}
+
 int ct_call_confined(int (*confine)(void), long number, long first, long second, long third) {
   enum { NOT_CONFINED = 255 };
   pid_t child = fork();
@@ -17,9 +23,19 @@ int ct_call_confined(int (*confine)(void), long number, long first, long second,
     // exit_group itself, since libc may do more on its way out.
     syscall(SYS_exit_group, result < 0 ? errno : 0);
   }
-  int status;
-  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
-  return WEXITSTATUS(status) == NOT_CONFINED ? -1 : WEXITSTATUS(status);
+  return status_of(child, NOT_CONFINED);
+}
+
+int ct_connect_enclosed(
+    int (*enclose)(const char *), const char *directory, const struct sockaddr *address, socklen_t length) {
+  enum { NOT_ENCLOSED = 255 };
+  pid_t child = fork();
+  if (child == 0) {
+    if (enclose && enclose(directory) != 0) _exit(NOT_ENCLOSED);
+    int result = connect(socket(AF_UNIX, SOCK_STREAM, 0), address, length);
+    syscall(SYS_exit_group, result < 0 ? errno : 0);
+  }
+  return status_of(child, NOT_ENCLOSED);
 }
 
 static const struct {
@@ -34,6 +50,7 @@ static const struct {
     {"userfaultfd", SYS_userfaultfd}, {"io_uring_setup", SYS_io_uring_setup}, {"seccomp", SYS_seccomp},
     {"process_vm_readv", SYS_process_vm_readv}, {"sendmmsg", SYS_sendmmsg}, {"memfd_create", SYS_memfd_create},
     {"bind", SYS_bind}, {"listen", SYS_listen}, {"prctl", SYS_prctl}, {"finit_module", SYS_finit_module},
+    {"chroot", SYS_chroot}, {"fchdir", SYS_fchdir}, {"setns", SYS_setns},
 };
 
 long ct_call_number(const char *name) {

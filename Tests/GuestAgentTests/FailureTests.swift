@@ -274,6 +274,18 @@ import Testing
         #expect(dataPath.suffix(2) == ["1", "2"])
         #expect(try capabilities(agent.pid).last == "0")
         #expect(try guests.status(.a)["filtered"] as? Bool == true)
+        // Its root is the runtime directory, its network nobody's, and no descriptor leads out of there.
+        let child = "/proc/\(try #require(agent.children.first))"
+        func place(_ path: String) throws -> String { try FileManager.default.destinationOfSymbolicLink(atPath: path) }
+        #expect(try place("\(child)/root") == guests.runtime(.a))
+        #expect(try place("\(child)/cwd") == guests.runtime(.a))
+        #expect(try place("\(child)/ns/net") != place("/proc/\(agent.pid)/ns/net"))
+        #expect(try guests.status(.a)["enclosed"] as? Bool == true)
+        for descriptor in try FileManager.default.contentsOfDirectory(atPath: "\(child)/fd") {
+            var isFolder: ObjCBool = false
+            let exists = FileManager.default.fileExists(atPath: "\(child)/fd/\(descriptor)", isDirectory: &isFolder)
+            #expect(!(exists && isFolder.boolValue), "descriptor \(descriptor)")
+        }
         #expect(try capabilities(agent.pid)[2] != String(repeating: "0", count: 16))
     }
 }

@@ -19,6 +19,10 @@ int cs_processors(void);
 int cs_die_with_parent(void);
 // Gives up every capability, for good, and forbids to gain privileges by execve; 0 or -1 with errno.
 int cs_drop_capabilities(void);
+// Makes a directory this process's root and working directory, and gives it a network of its own, so that of the
+// guest's sockets it can connect only to those in the directory: 0, or -1 with errno. No descriptor of a directory may
+// be open.
+int cs_enclose(const char *_Nonnull directory);
 // Refuses this process every system call that the data path does not need: 0, or -1 with errno.
 int cs_confine(void);
 // The effective set of this process's capabilities; ~0 when it cannot be read.

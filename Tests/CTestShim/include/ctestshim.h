@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 // fork; only for programs with one thread. Swift does not import it.
@@ -37,6 +38,11 @@ pid_t ct_spawn(const char *_Nonnull path, char *_Nullable const *_Nonnull argume
 // In a child that has given up gaining privileges, has called `confine`, and then makes one system call: 0 when that
 // call worked, else its errno; -1 when `confine` failed.
 int ct_call_confined(int (*_Nonnull confine)(void), long number, long first, long second, long third);
+// In a child that has called `enclose`, if there is one, with the directory: what connecting a stream socket to the
+// AF_UNIX address gives, 0 or errno; -1 when `enclose` failed.
+int ct_connect_enclosed(
+    int (*_Nullable enclose)(const char *_Nonnull), const char *_Nonnull directory,
+    const struct sockaddr *_Nonnull address, socklen_t length);
 // Numbers of system calls, which differ between architectures, by name; -1 for one that is not known here.
 long ct_call_number(const char *_Nonnull name);
 
