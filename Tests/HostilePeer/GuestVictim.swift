@@ -11,8 +11,8 @@ import TestSupport
 final class GuestVictim: Victim {
     let sectionSize = 8 << 20
     let doorbell: UInt32
-    /// A question takes as long as a hundred mutations.
-    let roundsPerQuestion = 8
+    /// A question takes as long as hundreds of mutations.
+    let roundsPerQuestion = 61
     private let memory: Mapping
     private let server: Int32
     private let questions: Int32

@@ -8,7 +8,7 @@ import TestSupport
 final class HostVictim: Victim {
     let sectionSize = 1 << 19
     let doorbell: UInt32 = 0
-    let roundsPerQuestion = 1
+    let roundsPerQuestion = 13
 
     let folder: ScratchFolder
     let memory: Mapping

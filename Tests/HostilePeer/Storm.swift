@@ -58,12 +58,15 @@ final class Storm {
                 guard !open.isEmpty else { break }
                 try step(open[mutator.below(open.count)])
             }
-            if rounds < 100 || rounds % victim.roundsPerQuestion == 0 { try tally() }
+            try victim.checkBounds()
+            if asks { try tally() }
             try attackLink()
             rounds += 1
             if rounds == 20 { memoryAtFirst = victim.residentMemory() }
         }
     }
+
+    private var asks: Bool { rounds < 48 || rounds % victim.roundsPerQuestion == 0 }
 
     /// The agent shows RESET, for good behind a fault; otherwise until this side has seen it.
     private func isGivenUp(_ channel: Channel) -> Bool {
@@ -81,6 +84,8 @@ final class Storm {
             return try peer.comeUp()
         }
         counted += 1
+        // Where it has been told another one, its doorbells are lost: this peer would wait for a while at each step.
+        SharedWord32(victim.own + SectionLayout.headerDoorbell).storeRelaxed(victim.doorbell)
     }
 
     // MARK: Traffic
@@ -156,7 +161,7 @@ final class Storm {
     // MARK: What the agent found
 
     private func tally() throws {
-        try victim.checkBounds()
+        try victim.checkPrograms()
         let status = try victim.status()
         let counters = status["counters"] as? [String: Int] ?? [:]
         let total = counters["peer-faults"] ?? 0
@@ -169,7 +174,7 @@ final class Storm {
             faults[name, default: 0] += 1
             seen += 1
         }
-        // Of a link that was lost within the round the agent has forgotten the faults' words.
+        // Of a link that was lost since, the agent has forgotten the faults' words.
         lostFaults += total - knownFaults - seen
         knownFaults = total
     }
@@ -181,6 +186,7 @@ final class Storm {
         let word = SharedWord64(header + SectionLayout.headerLinkWord)
         let epoch = peer.link.epoch
         let acknowledged = peer.link.acknowledged
+        let (before, agentsWord) = (word.loadRelaxed(), peer.agentsWord)
         func say(_ state: UInt64, _ epoch: UInt32, _ acknowledged: UInt32) {
             word.storeRelease(state << 60 | UInt64(epoch) << 30 | UInt64(acknowledged))
         }
@@ -204,11 +210,23 @@ final class Storm {
         // Fields of the header are looked at while the link is being set up.
         if (4...8).contains(rounds % 12) { say(1, epoch ^ 2, 0) }
         victim.ring()
-        try victim.pass()
-        counted += 1
-        if rounds < 48 || rounds % 16 < 2 { try hearReason() }
-        if rounds % 12 == 3 || mutator.below(8) == 0 { try halfWay() }
+        if word.loadRelaxed() != before { try awaitAnswer(to: agentsWord) }
+        if asks {
+            try victim.pass()
+            try hearReason()
+            if rounds % 12 == 3 || mutator.below(8) == 0 { try halfWay() }
+        }
         try comeBack()
+    }
+
+    /// The agent has looked at the link when its own word is another one.
+    private func awaitAnswer(to word: UInt64) throws {
+        let patience = Patience()
+        while peer.agentsWord == word {
+            try patience.check("it does not see what its peer's link word has become")
+            try victim.waitForBell()
+        }
+        counted += 1
     }
 
     /// What the mutations of a round have done to the fields that a link is set up by.
@@ -271,6 +289,7 @@ final class Storm {
     func cleanPeer() throws {
         programs.forEach { close($0) }
         try victim.checkBounds()
+        try victim.checkPrograms()
         try comeBack()
         for _ in 0..<256 where try !peer.echo(4096) { throw Failed(message: "a clean peer loses its connection") }
         try victim.checkAlive()
@@ -289,7 +308,7 @@ final class Storm {
         print("\(counters["times-up"] ?? 0) times up, \(rounds) rounds")
         let mutations = mutator.counts.map { ($0.key.rawValue, $0.value) }
         print("mutations: \(Self.list(Dictionary(uniqueKeysWithValues: mutations)))")
-        print("faults: \(Self.list(faults)), and \(lostFaults) whose words a relink took")
+        print("faults: \(Self.list(faults)), and \(lostFaults) that were gone before the agent was asked")
         print("why the link waited: \(Self.list(reasons))")
         print("counters: \(Self.list(counters))")
         let refusals = log.compactMap { line in
