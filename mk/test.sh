@@ -18,8 +18,20 @@ fi
 # A test that finds no guest binaries is skipped elsewhere, and fails here.
 export RINGWAY_TEST_GUEST=1
 [ "$tier" = long ] && export RINGWAY_TEST_LONG=1
-step "guest binaries" make --no-print-directory -j2 guest probes
-mk/check.sh
+
+# As many at once as there are processors, up to four: the unit tests use one, two machines of one scenario mostly wait
+# for each other, and take up to 1 GiB. What a check says never depends on how long it took.
+at_once=$(nproc)
+[ "$at_once" -le 4 ] || at_once=4
+trap 'kill $(jobs -p) 2>/dev/null; wait; exit 130' INT TERM
+# job COMMAND...: starts it as soon as there is room.
+job() {
+    while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do wait -n; done
+    (
+        trap - INT TERM
+        "$@"
+    ) &
+}
 
 # A script in mk/tests says "pass NAME", "fail NAME" or "skip NAME" of each of its checks. One that says
 # nothing is a check of its own: 0 passed, 77 skipped, anything else failed.
@@ -42,36 +54,30 @@ run_script() {
     fi
     say "$name: done"
 }
-for script in mk/tests/*.sh; do
-    [ ! -e "$script" ] || run_script "$script"
-done
 
-# Two machines of one scenario mostly wait for each other, so as many scenarios run at once as there are processors,
-# up to four (a pair takes up to 1 GiB). What a scenario says never depends on how long it took.
-at_once=$(nproc)
-[ "$at_once" -le 4 ] || at_once=4
-# scenario NAME ARGUMENT...: starts it as soon as there is room.
-scenario() {
+scenario() { # NAME ARGUMENT...
     local name=$1
     shift
-    while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do wait -n; done
-    (
-        trap - INT TERM
-        step "scenario $name" "$rig" run "$@"
-    ) &
+    job step "scenario $name" "$rig" run "$@"
 }
 run_scenarios() {
     local full=() name others=native
     [ "$tier" = long ] && full=(--full)
-    trap 'kill $(jobs -p) 2>/dev/null; wait; exit 130' INT TERM
     for name in $(scenarios); do scenario "$name" "$name" "${full[@]}"; done
     # The other architecture: one scenario that is short, or all of them in their short form.
     [ "$tier" = long ] && others=$(scenarios)
     for name in $others; do scenario "$name on aarch64" "$name" --arch aarch64; done
-    wait
-    trap - INT TERM
 }
 scenarios() { (cd vm-configs/scenarios && printf '%s\n' *.scenario | sed 's/\.scenario$//'); }
+
+step "guest binaries" make --no-print-directory -j2 guest probes
+if mk/check.sh build; then
+    # One after the other in one process, which leaves the other processors to the scripts.
+    job mk/check.sh unit
+fi
+for script in mk/tests/*.sh; do job run_script "$script"; done
+# The scenarios are alone: the unit tests start machines, too.
+wait
 
 rig=$(swift build --show-bin-path)/ringway-rig
 if [ ! -x "$rig" ]; then
@@ -80,5 +86,6 @@ elif ! compgen -G 'vm-configs/scenarios/*.scenario' >/dev/null; then
     record fail "scenarios (vm-configs/scenarios has none)"
 else
     run_scenarios
+    wait
 fi
 summary
