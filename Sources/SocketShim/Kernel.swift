@@ -37,19 +37,29 @@ enum Kernel {
         return UInt16(bigEndian: address.sin6_port)  // at the same place in both families
     }
 
-    /// Makes `replacement` what the number `fd` stands for, with the status flags, the close-on-exec
-    /// flag and the socket options that the program had set; closes the number that it had.
+    /// Makes `replacement` what the number `fd` stands for, and every other number of this process that stands for the
+    /// same socket, with the status flags, the close-on-exec flags, the socket options and the epoll registrations that
+    /// the program had set; closes the number that it had.
     static func put(_ replacement: Int32, inPlaceOf fd: Int32) -> Int32 {
         let status = raw_fcntl(fd, F_GETFL, 0)
-        let flags = raw_fcntl(fd, F_GETFD, 0)
         carryOptions(from: fd, to: replacement)
         if status >= 0 { _ = raw_fcntl(replacement, F_SETFL, Int(status & (O_NONBLOCK | O_ASYNC))) }
-        var result = raw_dup3(replacement, fd, flags > 0 && flags & FD_CLOEXEC != 0 ? O_CLOEXEC : 0)
-        while result == -EINTR || result == -EBUSY {
-            result = raw_dup3(replacement, fd, flags > 0 && flags & FD_CLOEXEC != 0 ? O_CLOEXEC : 0)
-        }
+        var followers = Followers(of: fd)
+        followers.takeFromEpoll()
+        followers.replaceDuplicates(by: replacement)
+        let result = duplicate(replacement, to: fd)
+        followers.giveBackToEpoll()
         _ = raw_close(replacement)
         return result < 0 ? result : 0
+    }
+
+    /// dup3, with the close-on-exec flag that the number `fd` has.
+    static func duplicate(_ replacement: Int32, to fd: Int32) -> Int32 {
+        let flags = raw_fcntl(fd, F_GETFD, 0)
+        let onExec = flags > 0 && flags & FD_CLOEXEC != 0 ? O_CLOEXEC : 0
+        var result = raw_dup3(replacement, fd, onExec)
+        while result == -EINTR || result == -EBUSY { result = raw_dup3(replacement, fd, onExec) }
+        return result
     }
 
     /// Options of the socket level that keep their meaning on an AF_UNIX stream.

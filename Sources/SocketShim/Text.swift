@@ -121,6 +121,27 @@ struct Scanner {
         return next == start ? nil : value
     }
 
+    private mutating func skipBlanks() { while skip(0x20) {} }
+
+    /// A word behind any number of blanks.
+    mutating func blankAndSkip(_ text: StaticString) -> Bool {
+        skipBlanks()
+        return skip(text)
+    }
+
+    /// A number behind any number of blanks, of 64 bits at most.
+    mutating func blankAndNumber(hexadecimal isHexadecimal: Bool) -> UInt64? {
+        skipBlanks()
+        guard isHexadecimal else { return decimal(limit: UInt64(Int32.max)) }
+        var value: UInt64 = 0
+        var count = 0
+        while count < 16, let digit = hexadecimal(digits: 1) {
+            value = value << 4 | digit
+            count += 1
+        }
+        return count > 0 ? value : nil
+    }
+
     /// Exactly `digits` (at most 16) lower-case hexadecimal digits.
     mutating func hexadecimal(digits: Int) -> UInt64? {
         guard end - next >= digits else { return nil }

@@ -24,7 +24,8 @@ struct ShimTests {
     }
 
     @Test(
-        "a client sees over the ring what it sees over TCP", arguments: cases, ["client", "wildcard", "exec", "quiet"])
+        "a client sees over the ring what it sees over TCP", arguments: cases,
+        ["client", "wildcard", "exec", "quiet", "followers"])
     func client(_ this: Case, mode: String) throws {
         let listener = try TCPListener(this.family)
         listener.echoForEver()

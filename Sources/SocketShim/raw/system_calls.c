@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "socket_shim_raw.h"
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -105,6 +106,38 @@ int raw_chmod(const char *path, unsigned mode) {
 uint64_t raw_inode(int fd) {
   struct stat status = {0};
   return call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 ? status.st_ino : 0;
+}
+
+int raw_is_same_file(int fd, int other) {
+  struct stat one = {0}, two = {0};
+  if (call(SYS_fstat, fd, (long)&one, 0, 0, 0, 0) != 0 || call(SYS_fstat, other, (long)&two, 0, 0, 0, 0) != 0) return 0;
+  return one.st_ino == two.st_ino && one.st_dev == two.st_dev;
+}
+
+int raw_open_text(const char *path) {
+  return (int)call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+}
+
+int raw_read(int fd, void *bytes, size_t count) {
+  return (int)call(SYS_read, fd, (long)bytes, (long)count, 0, 0, 0);
+}
+
+int raw_read_link(const char *path, void *bytes, size_t count) {
+  return (int)call(SYS_readlinkat, AT_FDCWD, (long)path, (long)bytes, (long)count, 0, 0);
+}
+
+int raw_read_folder(int fd, void *bytes, size_t count) {
+  return (int)call(SYS_getdents64, fd, (long)bytes, (long)count, 0, 0, 0);
+}
+
+int raw_epoll_add(int epoll, int fd, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data.u64 = data};
+  return (int)call(SYS_epoll_ctl, epoll, EPOLL_CTL_ADD, fd, (long)&event, 0, 0);
+}
+
+int raw_epoll_remove(int epoll, int fd) {
+  struct epoll_event event = {0};
+  return (int)call(SYS_epoll_ctl, epoll, EPOLL_CTL_DEL, fd, (long)&event, 0, 0);
 }
 
 uint32_t raw_random(void) {

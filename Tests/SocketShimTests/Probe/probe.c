@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -310,6 +311,60 @@ static int keep_flags(void) {
   return 0;
 }
 
+static void watch(const char *what, int epoll, int operation, int fd, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data.u64 = data};
+  line(what, epoll_ctl(epoll, operation, fd, &event));
+}
+
+static int by_data(const void *one, const void *other) {
+  uint64_t a = ((const struct epoll_event *)one)->data.u64, b = ((const struct epoll_event *)other)->data.u64;
+  return (a > b) - (a < b);
+}
+
+// In order of their data: nobody promises the order in which an instance gives what is ready.
+static void happens(const char *what, int epoll, int limit) {
+  struct epoll_event events[4];
+  int count = epoll_wait(epoll, events, 4, limit);
+  if (count > 0) qsort(events, (size_t)count, sizeof *events, by_data);
+  printf("%s: %d\n", what, count);
+  for (int i = 0; i < count; i++) printf("  events %x data %llx\n", events[i].events, (long long)events[i].data.u64);
+}
+
+// What a program has made of a socket before connect() follows it: duplicates, and registrations in epoll instances.
+static int followers(void) {
+  struct sockaddr_storage address;
+  char byte = 0;
+  int fd = socket(domain, SOCK_STREAM, 0), unrelated = socket(domain, SOCK_STREAM, 0);
+  int twin = dup(fd), on_exec = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+  int level = epoll_create1(0), edge = epoll_create1(EPOLL_CLOEXEC), crowd = epoll_create1(0);
+  watch("level", level, EPOLL_CTL_ADD, fd, EPOLLIN, 0x123456789abcdef0);
+  watch("edge", edge, EPOLL_CTL_ADD, twin, EPOLLIN | EPOLLOUT | EPOLLET, 0xfedcba9876543210);
+  watch("once", crowd, EPOLL_CTL_ADD, on_exec, EPOLLOUT | EPOLLONESHOT, 1);
+  watch("unrelated", crowd, EPOLL_CTL_ADD, unrelated, EPOLLIN, 2);
+  happens("level before", level, 0);
+  happens("edge before", edge, 0);
+  socklen_t length = fill(&address, 0, port);
+  line("connect", connect(fd, (struct sockaddr *)&address, length));
+  happens("level after", level, 0);
+  happens("edge after", edge, 0);
+  happens("edge again", edge, 0);
+  printf("close on exec: %d %d %d\n", fcntl(fd, F_GETFD), fcntl(twin, F_GETFD), fcntl(on_exec, F_GETFD));
+  for (int i = 0; i < 3; i++) names(i == 0 ? fd : i == 1 ? twin : on_exec);
+  line("send", send(twin, "x", 1, 0));
+  happens("level when it is back", level, 30000);
+  line("recv", recv(on_exec, &byte, 1, 0));
+  watch("changed", level, EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLOUT, 3);
+  happens("level when changed", level, 0);
+  happens("once, and the unrelated one", crowd, 0);
+  watch("removed", level, EPOLL_CTL_DEL, fd, 0, 0);
+  close(fd);
+  close(on_exec);
+  line("send", send(twin, "y", 1, 0));
+  line("recv", recv(twin, &byte, 1, 0));
+  printf("%c\n", byte);
+  return 0;
+}
+
 // errno is untouched by a call that works.
 static int quiet(void) {
   errno = 12345;
@@ -434,6 +489,7 @@ int main(int count, char **arguments) {
       {"client", client}, {"wildcard", wildcard}, {"refused", refused}, {"server", server},
       {"hold", hold}, {"keep-flags", keep_flags}, {"quiet", quiet}, {"others", others},
       {"own-stderr", own_stderr}, {"threads", threads}, {"structures", structures},
+      {"followers", followers},
   };
   if (count < 4) return 64;
   alarm(120);  // whatever it waits for

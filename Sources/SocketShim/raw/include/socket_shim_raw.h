@@ -37,6 +37,15 @@ int raw_unlink(const char *_Nonnull path);
 int raw_fchmod(int fd, unsigned mode);
 int raw_chmod(const char *_Nonnull path, unsigned mode);
 uint64_t raw_inode(int fd);
+// Whether both stand for one file: 1, or 0.
+int raw_is_same_file(int fd, int other);
+int raw_open_text(const char *_Nonnull path);
+int raw_read(int fd, void *_Nonnull bytes, size_t count);
+int raw_read_link(const char *_Nonnull path, void *_Nonnull bytes, size_t count);
+// Entries of an open folder as getdents64 gives them.
+int raw_read_folder(int fd, void *_Nonnull bytes, size_t count);
+int raw_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
+int raw_epoll_remove(int epoll, int fd);
 uint32_t raw_random(void);
 // Whether a line of text written to fd reaches a person or a log, not a program's own socket.
 int raw_is_text_output(int fd);
