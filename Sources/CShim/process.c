@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 
 // From linux/capability.h, which musl's packages do not have.
 struct capability_header { uint32_t version; int pid; };
@@ -46,6 +47,11 @@ int cs_packet_pair(int *first, int *second) {
   *first = pair[0];
   *second = pair[1];
   return 0;
+}
+
+uint64_t cs_total_memory(void) {
+  struct sysinfo information;
+  return sysinfo(&information) == 0 ? (uint64_t)information.totalram * information.mem_unit : 0;
 }
 
 int cs_processors(void) {

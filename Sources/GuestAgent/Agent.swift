@@ -2,6 +2,7 @@
 import CShim
 import RingBuffer
 import RingTransport
+import USBIP
 
 /// `ringway agent`: opens what it needs with the privileges it was started with, then splits. The parent
 /// keeps the privileges and does sysfs work; the child is the data path, without any capability.
@@ -72,6 +73,7 @@ final class AgentResources {
             connectMilliseconds: configuration.connectTimeoutMilliseconds,
             unlinkMilliseconds: configuration.unlinkTimeoutMilliseconds,
             isGuarded: configuration.configuration.isGuarded, policy: policy,
+            openBytes: GuardLimits.openBytes(ofMemory: cs_total_memory()),
             spinMicroseconds: configuration.spinMicroseconds ?? automaticSpin(),
             group: UInt32(truncatingIfNeeded: configuration.configuration.group),
             sections: [(own, side), (peer, side.peer)].map {
@@ -158,8 +160,12 @@ private func runDataPath(_ resources: AgentResources, worker: Int32) -> ExitCode
     do throws(Diagnostic) {
         let dataPath = try makeDataPath(resources, worker: worker)
         let directory = resources.settings.runtimeDirectory
+        let kept = dataPath.keptDescriptors
         dataPath.isEnclosed = holds(
-            "enclosing the data path in \(directory)", directory.withCString { cs_enclose($0) })
+            "enclosing the data path in \(directory)",
+            directory.withCString { path in
+                kept.withUnsafeBufferPointer { cs_enclose(path, $0.baseAddress!, Int32($0.count)) }
+            })
         if cs_drop_capabilities() != 0 {
             throw Diagnostic.system("giving up capabilities", cs_errno(), "check the kernel's configuration")
         }

@@ -29,6 +29,9 @@ struct ChannelProgress: Equatable {
 }
 
 extension DataPath {
+    /// A withdrawal that data of other requests come before may take so many times as long.
+    static let patienceWithData = 6
+
     /// Once a heartbeat: closes a connection whose peer has fallen silent, since only that frees the port, and with it
     /// the controller whose hub's worker waits for the answer.
     func watchAnswers(_ number: Int) {
@@ -39,10 +42,12 @@ extension DataPath {
         // Behind a setting without an answer everything waits, withdrawals too.
         let isWaiting = progress.isUnlinkUnanswered || connection.outward?.isHeld == true
         connection.unlinkTicks = isWaiting ? connection.unlinkTicks + 1 : 0
-        let ticks = connection.unlinkTicks
+        // Long data of other requests may go first, but not for ever.
+        connection.openUnlinkTicks = progress.openUnlinks > 0 ? connection.openUnlinkTicks + 1 : 0
+        let ticks = max(connection.unlinkTicks, connection.openUnlinkTicks / Self.patienceWithData)
         guard ticks * settings.heartbeatMilliseconds >= settings.unlinkMilliseconds else { return }
         let what: Message =
-            progress.isUnlinkUnanswered ? "the withdrawal of a USB request" : "the setting of an interface"
+            progress.openUnlinks > 0 ? "the withdrawal of a USB request" : "the setting of an interface"
         Log.error(
             "channel \(number) closed: the peer has not answered \(what.text) for "
                 + "\(settings.unlinkMilliseconds) ms; its port is free again; look at the other side's log")

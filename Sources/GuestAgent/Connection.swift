@@ -45,6 +45,8 @@ final class Connection {
     /// Heartbeats for which a request, and for which an unlink, has had no answer.
     var unansweredTicks = 0
     var unlinkTicks = 0
+    /// For which some unlink has had none, though other requests had.
+    var openUnlinkTicks = 0
 
     init(channel: Channel, socket: Int32, _ rules: Guard? = nil) {
         self.channel = channel

@@ -19,6 +19,8 @@ struct DataPathSettings {
     let isGuarded: Bool
     /// nil: every device may cross.
     let policy: Policy?
+    /// What the open requests of one connection may take of the exporter's memory.
+    let openBytes: Int
     /// How long to poll after traffic before sleeping; 0 for not at all.
     let spinMicroseconds: Int
     /// The group that may use the control socket.
@@ -116,6 +118,14 @@ final class DataPath {
     }
 
     deinit { bounce.deallocate() }
+
+    /// All that it has open before its first connection.
+    var keptDescriptors: [Int32] {
+        [
+            descriptors.listener, descriptors.termination, descriptors.heartbeat, descriptors.pollTimer,
+            descriptors.worker, events.descriptor, doorbell.descriptor, doorbell.sendDescriptor, controls.descriptor,
+        ]
+    }
 
     /// Runs until it is told to stop.
     func run() -> ExitCode {

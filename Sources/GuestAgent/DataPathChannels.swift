@@ -66,6 +66,7 @@ extension DataPath {
     func rules(_ port: UInt16, _ role: GuardRole, _ socket: Int32) -> Guard? {
         guard settings.isGuarded, port == USBIPProtocol.port else { return nil }
         var limits = GuardLimits()
+        if role == .exporter { limits.openBytes = settings.openBytes }
         if let policy = settings.policy {
             var process: Int32 = 0
             var user: UInt32 = 0

@@ -64,12 +64,14 @@ struct LogBudget {
     mutating func take(now: UInt64, hasRoom: Bool) -> Int? {
         let earned = (now &- filledAt) / Self.microsecondsPerLine
         filledAt &+= earned &* Self.microsecondsPerLine
-        lines = min(Self.burst, lines + min(earned, Self.burst))
-        guard lines > 0, hasRoom else {
-            omitted += 1
+        // The page is the data path's, too, which may be another's by then: no number in it may end this process.
+        let available = min(Self.burst, min(lines, Self.burst) + min(earned, Self.burst))
+        lines = available
+        guard available > 0, hasRoom else {
+            omitted &+= 1
             return nil
         }
-        lines -= 1
+        lines = available - 1
         let before = omitted
         omitted = 0
         return before

@@ -18,8 +18,10 @@ struct StatusCommand {
 
     @inline(never)
     func execute() throws(Diagnostic) -> ExitCode {
-        let text = try agent.askAgent(
+        var text = try agent.askAgent(
             .status, flags: json ? ControlProtocol.flagJSON : 0, milliseconds: Self.patienceMilliseconds)
+        // The data path is not trusted with a terminal: of ASCII's control characters only line ends get there.
+        for i in text.indices where text[i] < 0x20 && text[i] != 0x0A { text[i] = 0x3F }
         return Output.result(String(bytes: text[...]))
     }
 }

@@ -74,11 +74,14 @@ struct GuestShellDecoder {
     private var pending: [UInt8] = []
 
     mutating func feed(_ bytes: [UInt8]) -> [(id: Int, output: GuestShell.Output)] {
+        // An answer of megabytes comes in thousands of pieces: only what is new can hold its end.
+        var searched = pending.count
         pending += bytes
         var answers: [(id: Int, output: GuestShell.Output)] = []
-        while let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
+        while let end = pending[searched...].firstIndex(of: UInt8(ascii: "\n")) {
             let line = String(decoding: pending[..<end], as: UTF8.self)
             pending.removeFirst(end + 1)
+            searched = 0
             if let answer = Self.parse(line) { answers.append(answer) }
         }
         return answers

@@ -14,7 +14,8 @@ public final class Doorbell {
     /// Becomes readable when this side is woken; -1: there is none, and this side polls.
     public let descriptor: Int32
     private let kind: DoorbellSpecification.Kind
-    private let sendDescriptor: Int32
+    /// Through which the peer is woken; -1 where that is a store into a page.
+    public let sendDescriptor: Int32
     /// A store into this page wakes the peer.
     private let page: UnsafeMutableRawPointer?
     /// The page is ivshmem's register page.

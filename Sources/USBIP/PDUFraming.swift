@@ -9,7 +9,7 @@
 public enum PDUFraming {
     /// USBIP_MAX_ISO_PACKETS of drivers/usb/usbip/usbip_common.h: packets of one URB.
     public static let packetLimit = 1024
-    /// Bytes of one transfer, unless the caller sets another bound: 16 MiB, as much as the kernel lets all programs
+    /// Bytes of one transfer, unless the caller sets another bound: 16 MiB, no more than the kernel lets all programs
     /// together have in flight through usbfs (`usbfs_memory_mb`).
     public static let payloadLimit = 16 << 20
 

@@ -261,7 +261,11 @@ import Testing
     @Test(.enabled(if: geteuid() == 0, "only root has privileges to give up"), arguments: Setting.all)
     func theDataPathHasNoPrivileges(_ setting: Setting) throws {
         let guests = try Guests(setting)
-        try guests.startBoth()
+        // Whoever starts it has a folder and a file open.
+        let starter = ["/bin/sh", "-c", "exec 7</ 8</etc/passwd; exec \"$@\"", "sh"]
+        try guests.start(.a, through: starter)
+        try guests.start(.b)
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
         let agent = try guests.agent(.a)
         func capabilities(_ pid: pid_t) throws -> [String] {
             try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8).split(separator: "\n")
@@ -281,11 +285,18 @@ import Testing
         #expect(try place("\(child)/cwd") == guests.runtime(.a))
         #expect(try place("\(child)/ns/net") != place("/proc/\(agent.pid)/ns/net"))
         #expect(try guests.status(.a)["enclosed"] as? Bool == true)
-        for descriptor in try FileManager.default.contentsOfDirectory(atPath: "\(child)/fd") {
-            var isFolder: ObjCBool = false
-            let exists = FileManager.default.fileExists(atPath: "\(child)/fd/\(descriptor)", isDirectory: &isFolder)
-            #expect(!(exists && isFolder.boolValue), "descriptor \(descriptor)")
+        let descriptors = try FileManager.default.contentsOfDirectory(atPath: "\(child)/fd")
+        for descriptor in descriptors where descriptor != "2" {
+            let target = try place("\(child)/fd/\(descriptor)")
+            let isOwn = ["anon_inode:", "socket:", "/memfd:", "/dev/null"].contains { target.hasPrefix($0) }
+            #expect(isOwn, "descriptor \(descriptor): \(target)")
         }
+        // The listener, and the pair with its parent.
+        let sockets = try descriptors.filter {
+            try $0 != "2" && place("\(child)/fd/\($0)").hasPrefix("socket:")
+        }
+        #expect(sockets.count == 2, "\(sockets)")
+        #expect(try place("/proc/\(agent.pid)/fd/7") == "/", "the test's own descriptor was not there")
         #expect(try capabilities(agent.pid)[2] != String(repeating: "0", count: 16))
     }
 }

@@ -28,6 +28,20 @@ import Testing
         #expect(budget.take(now: 0, hasRoom: true) == 0)
     }
 
+    /// The data path shares the page, and may be another's: whatever it writes there, nobody traps over it.
+    @Test func numbersThatAreNone() {
+        for pattern: UInt8 in [0, 1, 0x7F, 0x80, 0xFF] {
+            for now: UInt64 in [0, 1, 1 << 63, .max] {
+                var budget = LogBudget(now: 0)
+                _ = withUnsafeMutableBytes(of: &budget) { $0.initializeMemory(as: UInt8.self, repeating: pattern) }
+                var written = 0
+                for _ in 0...LogBudget.burst where budget.take(now: now, hasRoom: true) != nil { written += 1 }
+                #expect(written <= Int(LogBudget.burst))
+                _ = budget.take(now: now, hasRoom: false)
+            }
+        }
+    }
+
     /// A reader that has stopped does not stop the agent: this test ends, and the reader finds whole lines.
     @Test func aFullPipeDoesNotBlock() throws {
         var ends: [Int32] = [0, 0]

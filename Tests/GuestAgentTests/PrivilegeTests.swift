@@ -4,6 +4,7 @@ import CTestShim
 import Foundation
 import TestSupport
 import Testing
+import USBIP
 
 @testable import GuestAgent
 
@@ -34,9 +35,10 @@ import Testing
         for family in [AF_INET, AF_INET6, AF_NETLINK, AF_PACKET] {
             #expect(try confined("socket", Int(family), Int(cs_sock_stream())) == EPERM)
         }
-        // Flags of a descriptor; what sends signals, and leases and locks, is refused.
-        for command in [F_GETFL, F_SETFL] { #expect(try confined("fcntl", -1, Int(command)) == EBADF) }
-        for command in [8, 10, 15, 1024] { #expect(try confined("fcntl", -1, command) == EPERM, "\(command)") }
+        // F_SETFL with O_ASYNC would send signals to a terminal's foreground, F_SETOWN to anybody.
+        for command in [F_GETFL, F_SETFL, 8, 10, 15, 1024] {
+            #expect(try confined("fcntl", -1, Int(command)) == EPERM, "\(command)")
+        }
         #expect(try confined("mprotect", page, 4096, Int(PROT_READ)) == 0)
         #expect(try confined("mprotect", page, 4096, Int(PROT_READ | PROT_EXEC)) == EPERM)
         let others = [
@@ -64,7 +66,7 @@ import Testing
         let isBound = withAddress(name) { bind(listener, $0, $1) == 0 && listen(listener, 8) == 0 }
         try #require(isBound, "\(String(decoding: name, as: UTF8.self))")
         #expect(withAddress(name) { ct_connect_enclosed(nil, folder, $0, $1) } == 0, "who is not, reaches it")
-        return withAddress(other ?? name) { ct_connect_enclosed({ cs_enclose($0) }, folder, $0, $1) }
+        return withAddress(other ?? name) { ct_connect_enclosed({ cs_enclose($0, [-1], 1) }, folder, $0, $1) }
     }
 
     @Test(
@@ -126,6 +128,16 @@ import Testing
             #expect(try stream.readToEnd() == Array("0\n".utf8))
         }
         manager.closeDescriptors()
+    }
+
+    @Test("what a peer may take of this guest's memory goes by how much it has")
+    func openBytes() {
+        let mebibyte: UInt64 = 1 << 20
+        for (memory, open) in [(0, 2), (32, 2), (112, 3), (256, 8), (1024, 32), (65536, 32)] as [(UInt64, Int)] {
+            #expect(GuardLimits.openBytes(ofMemory: memory * mebibyte) >> 20 == open)
+        }
+        #expect(GuardLimits.openBytes(ofMemory: .max) == 32 << 20)
+        #expect(cs_total_memory() > 64 * mebibyte)
     }
 
     @Test("a policy that cannot be held to, or read, keeps the agent from starting") func policies() throws {

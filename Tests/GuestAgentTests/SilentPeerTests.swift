@@ -82,6 +82,50 @@ import USBIP
         #expect(next.progress { $0 != nil }?.requests == 1)
     }
 
+    /// Data of another answer may come first, and takes the peer six times as far.
+    @Test(arguments: Setting.withDoorbells)
+    func dataBeforeTheAnswerOfAnUnlink(_ setting: Setting) throws {
+        let guests = try Self.guests(setting)
+        for _ in 0..<5 {
+            let device = try Import(guests)
+            let read = PDUHeader(
+                seqnum: 9, devid: 0x10002, direction: .in, endpoint: 0,
+                body: .cmdSubmit(
+                    CmdSubmit(
+                        transferBufferLength: 255,
+                        setup: SetupPacket(requestType: 0x80, request: 6, value: 0x0300, length: 255)))
+            ).encode()
+            try device.client.write(read + Self.unlink)
+            #expect(try device.service.read(96) == read + Self.unlink)
+            let before = try guests.heartbeats(.a)
+            try device.service.write(
+                PDUHeader(seqnum: 9, body: .retSubmit(RetSubmit(actualLength: 255))).encode())
+            let last = try trickle(device.service, guests)
+            #expect(device.client.isClosed(seconds: Guests.patience))
+            let now = try guests.heartbeats(.a)
+            if now >= before + 6 * Self.heartbeatsToTimeout {
+                #expect(try guests.agent(.a).prints("has not answered the withdrawal of a USB request"))
+                return
+            }
+            // Too early, unless this program came too late itself.
+            try #require(now >= last + Self.heartbeatsToTimeout, "\(now - before) heartbeats")
+        }
+        Issue.record("this machine is too slow to send a byte every quarter of a second")
+    }
+
+    /// Sends a byte often enough to be alive by it, until nobody takes it.
+    /// - Returns: the heartbeat of the last one.
+    private func trickle(_ stream: Stream, _ guests: Guests) throws -> UInt64 {
+        var last = try guests.heartbeats(.a)
+        for _ in 0..<255 {
+            let deadline = Deadline(seconds: Guests.patience)
+            while try guests.heartbeats(.a) < last + Self.heartbeatsToTimeout / 4, !deadline.isPast {}
+            do { try stream.write([0]) } catch { break }
+            last = try guests.heartbeats(.a)
+        }
+        return last
+    }
+
     /// Behind a setting without an answer the guard holds everything, the withdrawal of that setting too.
     @Test(arguments: Setting.withDoorbells)
     func aSettingWithoutAnAnswerThatOthersWaitFor(_ setting: Setting) throws {

@@ -76,6 +76,9 @@ import Testing
         let (plain, result) = try answer(ControlProtocol.reply(0, following: text.count) + text)
         #expect(plain == .init(operation: .status, port: 0, flags: 0))
         #expect(result.status == 0 && result.output == "link: up\nü\n" && result.errors == "")
+        let escapes = [UInt8]("a\u{1B}[2J\tü\r\u{7}\n".utf8)
+        let (_, harmless) = try answer(ControlProtocol.reply(0, following: escapes.count) + escapes)
+        #expect(harmless.output == "a?[2J?ü??\n")
         let (json, _) = try answer(ControlProtocol.reply(0), to: "--json")
         #expect(json?.flags == ControlProtocol.flagJSON)
     }

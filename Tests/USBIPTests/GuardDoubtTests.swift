@@ -39,6 +39,20 @@ struct GuardDoubtTests {
         #expect(session.violation == .framingUnclear)
     }
 
+    @Test("an answer to what was asked before the last setting proves nothing")
+    func asked() {
+        for isLate in [false, true] {
+            let session = GuardSession.imported(.exporter)
+            send(session, [0])
+            let early = session.seqnum
+            if !isLate { session.answer(early) }
+            session.set(interface: 0, 0)
+            if isLate { session.answer(early) }
+            send(session, Self.header)
+            #expect(session.violation == .framingUnclear)
+        }
+    }
+
     @Test("what is no header passes: another command, another device, behind the first 12 bytes")
     func others() {
         for payload in [

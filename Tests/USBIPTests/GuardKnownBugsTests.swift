@@ -63,6 +63,57 @@ struct GuardKnownBugsTests {
         }
     }
 
+    /// Nor may it be asked for more in one piece than it has pieces of, nor for more in all than a guest can spare: it
+    /// takes the memory when a request comes, also for what the device is to send some time.
+    @Test("the memory of requests that stay open", arguments: roles)
+    func openMemory(_ role: GuardRole) {
+        let scattered: UInt32 = 0x0004_0000
+        for (length, flags, isFine) in [
+            (4 << 20, 0, true), (4 << 20 + 1, 0, false), (4 << 20 + 1, scattered, true), (16 << 20, scattered, true),
+            (16 << 20 + 1, scattered, false),
+        ] as [(Int32, UInt32, Bool)] {
+            let session = GuardSession.imported(role)
+            session.submit(1, .in, .bytes(length, flags: flags))
+            #expect(session.violation == (isFine ? nil : .badLength), "\(length) \(flags)")
+        }
+        let session = GuardSession.imported(role)
+        let half: Int32 = 16 << 20
+        let first = session.submit(1, .in, .bytes(half, flags: scattered))
+        let second = session.submit(1, .in, .bytes(half, flags: scattered))
+        // What is answered, withdrawn or given up, even twice, has made room.
+        session.answer(first)
+        let third = session.submit(1, .in, .bytes(half, flags: scattered))
+        session.unlinked(session.unlink(second), -104)
+        session.submit(1, .in, .bytes(half, flags: scattered))
+        for _ in 0..<2 { session.unlinked(session.unlink(third), 0) }
+        session.answer(third)
+        session.submit(1, .in, .bytes(half, flags: scattered))
+        #expect(session.violation == nil && session.rules.outstanding.bytes == 32 << 20)
+        session.submit(1, .in, .bytes(0))
+        #expect(session.violation == nil)
+        session.submit(1, .in, .bytes(1))
+        #expect(session.violation == .tooManyBytes)
+    }
+
+    /// A device that takes the address of another one of the exporter's hears what is said to that.
+    @Test("requests of the host alone", arguments: roles)
+    func hostOnly(_ role: GuardRole) {
+        for (request, value, isFine) in [
+            (5, 3, false), (5, 0, false), (7, 0x0100, false), (3, 2, false), (3, 0x0102, true), (3, 1, true),
+            (1, 1, true),
+        ] as [(UInt8, UInt16, Bool)] {
+            let session = GuardSession.imported(role)
+            let before = session.commands.count
+            session.control(SetupPacket(request: request, value: value))
+            #expect(session.violation == (isFine ? nil : .hostOnly), "\(request) \(value)")
+            #expect((session.commands.count > before) == isFine)
+            // The same numbers said to an interface or by a class are others.
+            let other = GuardSession.imported(role)
+            other.control(SetupPacket(requestType: 0x21, request: request, value: value))
+            #expect(other.violation == nil)
+        }
+    }
+
     /// `stub_send_ret_submit` sent from a buffer that was never allocated: a transfer of no bytes whose packets had
     /// some.
     @Test("CVE-2017-16914", arguments: roles)
@@ -122,8 +173,9 @@ struct GuardKnownBugsTests {
         #expect(bulk.violation == nil && bulk.commands.count == before + 96)
         // Should the kernel take the endpoint for isochronous, there are no packets for it to look for.
         #expect(bulk.commands[before + 35] == 0)
+        // Nor does it leave the rest unread, as it does where the number is wrong.
         bulk.command(header(1, .in, .bytes(64, packets: -1), seqnum: 503))
-        #expect(bulk.commands.suffix(16).prefix(4) == [0xFF, 0xFF, 0xFF, 0xFF])
+        #expect(bulk.commands.suffix(16).prefix(4) == [0, 0, 0, 0])
         #expect(bulk.rules.outstanding.count == 3)
         // An isochronous one: what looks like a header is descriptors.
         let iso = GuardSession.imported(role)

@@ -112,7 +112,7 @@ import Testing
         let known = TestDevice.configuration(1, [Self.interface(0, [8, 6, 0x50])])
         let harmless = [
             SetupPacket(requestType: 0x80, request: 6, value: 0x0300, length: 255),
-            SetupPacket(requestType: 0x80, request: 0, length: 2), SetupPacket(request: 5, value: 3),
+            SetupPacket(requestType: 0x80, request: 0, length: 2), SetupPacket(request: 3, value: 1),
             SetupPacket(request: 9, value: 0),
         ]
         let asking = [

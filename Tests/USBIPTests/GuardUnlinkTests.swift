@@ -148,5 +148,10 @@ struct GuardUnlinkTests {
         #expect(session.rules.isUnlinkUnanswered)
         session.reply([1])
         #expect(!session.rules.isUnanswered && !session.rules.isUnlinkUnanswered)
+        // Of the unlink itself it is none.
+        #expect(session.rules.openUnlinks == 1)
+        session.reply(zeros(63))
+        session.unlinked(session.seqnum, 0)
+        #expect(session.violation == nil && session.rules.openUnlinks == 0)
     }
 }

@@ -84,8 +84,9 @@ struct KernelModel {
             fault = .leavesBody
             return nil
         }
-        guard length >= 0, length <= 1 << 25 else { return die("kzalloc") }
-        if Self.word(pdu, 5) & 0x40000 != 0, kind != .other || length == 0 { return die("scatter-gather") }
+        let isScattered = Self.word(pdu, 5) & 0x40000 != 0
+        guard length >= 0, length <= (isScattered ? 1 << 25 : 1 << 22) else { return die("kzalloc") }
+        if isScattered, kind != .other || length == 0 { return die("scatter-gather") }
         let descriptors = kind == .iso ? packets : 0
         let total = 48 + (isIn ? 0 : length) + 16 * descriptors
         guard pdu.count >= total else { return total }

@@ -16,6 +16,10 @@ struct HostileImporter {
         case payload, descriptors, early
         /// SET_INTERFACE with data.
         case setting
+        /// The same class, by what is asked for in one piece, and in all.
+        case piece, memory
+        /// SET_ADDRESS.
+        case address
     }
 
     private let stream: Int32
@@ -121,6 +125,19 @@ struct HostileImporter {
         return nil
     }
 
+    /// The first bulk endpoint that gives data.
+    private var bulk: UInt32? {
+        var position = 0
+        while position + 4 <= configuration.count, configuration[position] >= 2 {
+            let part = configuration[position...]
+            if part[position + 1] == 5, part[position + 3] & 3 == 2, part[position + 2] & 0x80 != 0 {
+                return UInt32(part[position + 2] & 15)
+            }
+            position += Int(configuration[position])
+        }
+        return nil
+    }
+
     // MARK: What is wrong
 
     private mutating func bytes(_ wrong: Wrong) -> [UInt8]? {
@@ -139,6 +156,15 @@ struct HostileImporter {
             return header(
                 0, .out,
                 CmdSubmit(transferBufferLength: 1, setup: SetupPacket(requestType: 1, request: 11, length: 1))) + [0]
+        case .address: return header(0, .out, CmdSubmit(setup: SetupPacket(request: 5, value: 100)))
+        case .piece: return bulk.map { header($0, .in, CmdSubmit(transferBufferLength: 5 << 20)) }
+        case .memory:
+            // The device gives nothing before it is asked: those that pass stay open.
+            guard let bulk else { return nil }
+            let large = CmdSubmit(transferFlags: 0x0004_0000, transferBufferLength: 1 << 20)
+            var all: [UInt8] = []
+            for _ in 0..<33 { all += header(bulk, .in, large) }
+            return all
         case .packets, .buffer, .descriptors:
             guard let place = isochronous,
                 control(

@@ -13,6 +13,8 @@ int cs_next_signal(int fd);
 void cs_default_signals(void);
 // AF_UNIX SOCK_SEQPACKET pair, close-on-exec and non-blocking; 0 or -1 with errno.
 int cs_packet_pair(int *_Nonnull first, int *_Nonnull second);
+// Bytes of memory that this machine has; 0 when the kernel does not say.
+uint64_t cs_total_memory(void);
 // How many processors this process may run on; 2 when they cannot be counted.
 int cs_processors(void);
 // This process gets SIGKILL when its parent dies.
@@ -20,9 +22,9 @@ int cs_die_with_parent(void);
 // Gives up every capability, for good, and forbids to gain privileges by execve; 0 or -1 with errno.
 int cs_drop_capabilities(void);
 // Makes a directory this process's root and working directory, and gives it a network of its own, so that of the
-// guest's sockets it can connect only to those in the directory: 0, or -1 with errno. No descriptor of a directory may
-// be open.
-int cs_enclose(const char *_Nonnull directory);
+// guest's sockets it can connect only to those in the directory. Of its descriptors it keeps standard error and those
+// that are named (-1 names none). 0, or -1 with errno.
+int cs_enclose(const char *_Nonnull directory, const int *_Nonnull keep, int count);
 // Refuses this process every system call that the data path does not need: 0, or -1 with errno.
 int cs_confine(void);
 // The effective set of this process's capabilities; ~0 when it cannot be read.

@@ -17,7 +17,7 @@
 ///         }
 ///     }
 ///
-/// In the URB phase it allocates nothing, but for a configuration that passes. It holds 16 bytes for each command
+/// In the URB phase it allocates nothing, but for a configuration that passes. It holds 20 bytes for each command
 /// without an answer.
 public final class Guard {
     enum Phase: UInt8 {
@@ -54,6 +54,8 @@ public final class Guard {
     /// A CMD_UNLINK passed, and nothing has come back since. The exporter answers it at once, and until it does,
     /// `vhci_hcd` blocks its hub's worker and with it every port of that controller: so that peer is gone.
     public internal(set) var isUnlinkUnanswered = false
+    /// CMD_UNLINKs without their RET_UNLINK, whatever else has come back.
+    public internal(set) var openUnlinks = 0
 
     public init(_ role: GuardRole, limits: GuardLimits = GuardLimits()) {
         isExporter = role == .exporter

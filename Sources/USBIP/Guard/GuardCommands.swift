@@ -31,9 +31,15 @@ extension Guard {
             return verdict
         }
         guard outstanding.insert(entry) else { return refuse(.tooManyOutstanding, UInt32(limits.outstanding)) }
+        guard outstanding.bytes <= limits.openBytes else { return refuse(.tooManyBytes, UInt32(outstanding.bytes)) }
         commandSeqnum = entry.seqnum
         isUnanswered = true
-        if entry.isUnlink { isUnlinkUnanswered = true } else { requests &+= 1 }
+        if entry.isUnlink {
+            isUnlinkUnanswered = true
+            openUnlinks &+= 1
+        } else {
+            requests &+= 1
+        }
         if entry.effect.sets { settingsUnderWay &+= 1 }
         return .pass(PDUHeader.size)
     }
@@ -52,7 +58,10 @@ extension Guard {
         let type = endpoints[entry.slot]
         guard type != .none else { return refuse(.noEndpoint, endpoint) }
         entry.length = bytes.word(6)
-        guard entry.length <= UInt32(limits.transferBytes) else { return refuse(.badLength, entry.length) }
+        let flags = bytes.word(5)
+        let isScattered = flags & Flag.scatterGather != 0
+        let limit = isScattered ? limits.transferBytes : min(limits.transferBytes, limits.contiguousBytes)
+        guard entry.length <= UInt32(limit) else { return refuse(.badLength, entry.length) }
         let packets = Int32(bitPattern: bytes.word(8))
         entry.isIsochronous = type == .isochronous
         guard packets >= (entry.isIsochronous ? 0 : -1), packets <= Int32(PDUFraming.packetLimit) else {
@@ -68,9 +77,9 @@ extension Guard {
             bytes.setWord(11, 0)
         }
         // Of an endpoint that is isochronous to the kernel, what follows would be descriptors; of no packets none are.
-        if !entry.isIsochronous, packets > 0 { bytes.setWord(8, 0) }
-        let flags = bytes.word(5)
-        if flags & Flag.scatterGather != 0, type == .control || type == .isochronous || entry.length == 0 {
+        // For -1 it would leave even the payload unread.
+        if !entry.isIsochronous { bytes.setWord(8, 0) }
+        if isScattered, type == .control || type == .isochronous || entry.length == 0 {
             return refuse(.scatterGather, flags)
         }
         bytes.setWord(5, flags & allowedFlags(type, isIn: entry.isIn))
@@ -111,7 +120,13 @@ extension Guard {
         }
         let value = UInt32(bytes[42]) | UInt32(bytes[43]) << 8
         let index = UInt32(bytes[44]) | UInt32(bytes[45]) << 8
-        switch (bytes[40], bytes[41]) {
+        // SET_ADDRESS, SET_DESCRIPTOR, and of SET_FEATURE the test modes. With the address of another device of the
+        // exporter's this one would hear what is said to that, and answer for it.
+        let request = bytes[41]
+        if bytes[40] == 0, request == 5 || request == 7 || request == 3 && value == 2 {
+            return refuse(.hostOnly, UInt32(request))
+        }
+        switch (bytes[40], request) {
         // The device's own descriptor, or one of its configurations.
         case (0x80, 6) where 1...2 ~= value >> 8 && length > 0:
             entry.effect = .readsDescriptor

@@ -24,6 +24,7 @@ extension Guard {
         reply = GuardBody()
         if isUnlink {
             outstanding.remove(index)
+            openUnlinks &-= 1
             unlinked(entry.argument, status)
             return .pass(PDUHeader.size)
         }
@@ -60,7 +61,9 @@ extension Guard {
         default: return
         }
         settingsUnderWay &-= 1
+        // What was asked before says nothing of the endpoints as they are now.
         doubt.forget()
+        outstanding.age()
     }
 
     /// RET_SUBMIT: sets what follows it.
@@ -83,7 +86,7 @@ extension Guard {
     /// What an answer changes.
     private func take(_ entry: Outstanding, _ status: UInt32) {
         switch entry.effect {
-        case .none: doubt.prove(entry.slot)
+        case .none: if !entry.isOld { doubt.prove(entry.slot) }
         case .readsDescriptor:
             guard status == 0, reply.payload > 0, !reply.isDropped else { break }
             reply.isDescriptor = true

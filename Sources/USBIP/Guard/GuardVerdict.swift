@@ -34,6 +34,18 @@ public enum GuardVerdict: Equatable, Sendable {
 public struct GuardLimits: Sendable {
     /// Bytes of one transfer.
     public var transferBytes = PDUFraming.payloadLimit
+    /// Bytes of one transfer whose buffer is not scattered: the exporter's kernel takes it in one piece, and warns when
+    /// it has no pieces so large (KMALLOC_MAX_SIZE). The importer's has it in one piece, too.
+    public var contiguousBytes = 4 << 20
+    /// Bytes of all transfers without an answer: the exporter's kernel takes the memory when a request comes, whichever
+    /// way the bytes go, and a device can leave a request unanswered for ever.
+    public var openBytes = openBytes(ofMemory: .max)
+
+    /// A thirty-second part of an exporter's memory, from 2 to 32 MiB: a disk asks for 1 MiB at a time.
+    public static func openBytes(ofMemory memory: UInt64) -> Int {
+        min(32 << 20, max(2 << 20, Int(truncatingIfNeeded: memory / 32)))
+    }
+
     /// Commands without an answer. More are refused and not held back: behind them would wait the very CMD_UNLINKs
     /// that make room. A guest's drivers have a few dozen on their way.
     public var outstanding = 1024

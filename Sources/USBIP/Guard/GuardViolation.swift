@@ -5,7 +5,7 @@ public enum GuardViolation: UInt8, CaseIterable, Sendable {
     case operation, tooEarly, notAsked, tooLate, wrongKind, otherDevice, badDirection, noEndpoint, seqnumInUse,
         tooManyOutstanding, badLength, badPacketCount, setupLength, setupDirection, scatterGather, packetOutside,
         packetTotal, answersNothing, badStatus, longerThanAsked, otherPacketCount, configurationChanged,
-        configurationTooLarge, framingUnclear, identityChanged, denied, notRead
+        configurationTooLarge, framingUnclear, identityChanged, denied, notRead, tooManyBytes, hostOnly
 
     /// One line a case, in their order. (A table is a fraction of a `switch`'s code.)
     private static let lines: StaticString = """
@@ -36,6 +36,8 @@ public enum GuardViolation: UInt8, CaseIterable, Sendable {
         a device is another one than was announced; its product is
         the policy does not allow the device, or an interface that it shows, by its line
         under a policy, a request came before the configuration that it needs was read and set; its value, or 0, is
+        more bytes wait for an answer than are allowed, which would be
+        a control request is for the host of the device alone; it is
         """
 
     /// What came, in words; a number belongs behind it.

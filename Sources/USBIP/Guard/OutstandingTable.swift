@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A command that was let pass and has no answer yet: 16 bytes.
+/// A command that was let pass and has no answer yet: 20 bytes.
 struct Outstanding {
     /// What an answer means beyond itself.
     enum Effect: UInt8 {
@@ -24,6 +24,8 @@ struct Outstanding {
     var isIsochronous = false
     /// RET_UNLINK said 0: the importer's kernel has given the URB up, though its RET_SUBMIT may still come.
     var isGivenUp = false
+    /// A configuration or interface was set since.
+    var isOld = false
 
     var isIn: Bool { slot >= 16 }
 }
@@ -34,6 +36,8 @@ struct Outstanding {
 struct OutstandingTable {
     private let entries: UnsafeMutablePointer<Outstanding>
     private(set) var count = 0
+    /// That were asked for, by all of them that were not given up.
+    private(set) var bytes = 0
     let capacity: Int
 
     init(capacity: Int) {
@@ -57,12 +61,15 @@ struct OutstandingTable {
     subscript(_ index: Int) -> Outstanding { entries[index] }
 
     mutating func remove(_ index: Int) {
+        if !entries[index].isGivenUp { bytes &-= Int(entries[index].length) }
         count &-= 1
         entries[index] = entries[count]
     }
 
     mutating func giveUp(_ index: Int) {
+        if entries[index].isGivenUp { return }
         entries[index].isGivenUp = true
+        bytes &-= Int(entries[index].length)
         entries[index].effect = .none
     }
 
@@ -77,6 +84,9 @@ struct OutstandingTable {
         }
         (entries + count).initialize(to: entry)
         count &+= 1
+        bytes &+= Int(entry.length)
         return true
     }
+
+    func age() { for i in 0..<count { entries[i].isOld = true } }
 }
