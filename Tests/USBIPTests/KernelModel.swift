@@ -9,6 +9,8 @@ struct KernelModel {
         case dies(String)
         /// It leaves a body unread, and takes it for the next header.
         case leavesBody
+        /// It took such a header for one: the command is nobody's that the guard has seen.
+        case believes
     }
 
     enum Kind { case control, iso, other }
@@ -27,6 +29,9 @@ struct KernelModel {
     var isConfigured = false
     /// The next `usb_set_interface` fails, and changes nothing.
     var failsToSet = false
+    /// Whether it goes on behind a body that it left unread, as the kernels do.
+    var goesOn = false
+    private var isAstray = false
     var submitted: [UInt32: Submitted] = [:]
     var unlinks: [UInt32: UInt32] = [:]
     private(set) var commandEnds: [Int] = []
@@ -59,7 +64,7 @@ struct KernelModel {
             let pdu = commands[(commandEnds.last ?? 0)...]
             guard pdu.count >= 48, let length = commandLength(pdu), pdu.count >= length else { return }
             commandEnds.append((commandEnds.last ?? 0) + length)
-            execute(pdu)
+            if !isAstray { execute(pdu) }
         }
     }
 
@@ -68,22 +73,28 @@ struct KernelModel {
             fault = .dies(why)
             return nil
         }
+        func leave() -> Int? {
+            isAstray = true
+            if goesOn { return 48 }
+            fault = .leavesBody
+            return nil
+        }
         guard UInt32(bitPattern: Self.word(pdu, 2)) == devid else { return die("devid") }
         let command = Self.word(pdu, 0)
+        guard command == 1 || command == 2 else { return die("command") }
+        if isAstray {
+            fault = .believes
+            return nil
+        }
         if command == 2 { return 48 }
-        guard command == 1 else { return die("command") }
         let isIn = Self.word(pdu, 3) == 1
         let number = Self.word(pdu, 4)
         let length = Int(Self.word(pdu, 6))
         let packets = Int(Self.word(pdu, 8))
         guard number >= 0, number <= 15, let kind = kind(UInt8(number) | (isIn ? 0x80 : 0)) else {
-            fault = .leavesBody
-            return nil
+            return leave()
         }
-        if kind == .iso, packets < 0 || packets > 1024 {
-            fault = .leavesBody
-            return nil
-        }
+        if kind == .iso, packets < 0 || packets > 1024 { return leave() }
         let isScattered = Self.word(pdu, 5) & 0x40000 != 0
         guard length >= 0, length <= (isScattered ? 1 << 25 : 1 << 22) else { return die("kzalloc") }
         if isScattered, kind != .other || length == 0 { return die("scatter-gather") }
