@@ -67,8 +67,11 @@ final class RunCommand {
     }
 
     /// As execve wants it; never freed.
-    private static func pointers(_ texts: [String]) -> [UnsafeMutablePointer<CChar>?] {
-        texts.map { strdup(($0 + "\0").copyBytes().map { CChar(bitPattern: $0) }) } + [nil]
+    private static func pointers(_ texts: [String]) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> {
+        let all = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(capacity: texts.count + 1)
+        for i in 0..<texts.count { all[i] = texts[i].withCString { strdup($0) } }
+        all[texts.count] = nil
+        return all
     }
 
     /// `--preload`, else beside this executable, else where packages put it.

@@ -63,7 +63,15 @@ final class CommandArguments {
     }
 
     func has(_ flag: String) -> Bool { flags.contains(flag) }
-    func all(_ name: String) -> [String] { values.filter { $0.name == name }.map { $0.value } }
+    func all(_ name: String) -> [String] { all(of: [name]) }
+
+    @inline(never)
+    private func all(of names: [String]) -> [String] {
+        var found: [String] = []
+        for (name, value) in values where names.contains(name) { found.append(value) }
+        return found
+    }
+
     func value(_ name: String) -> String? { all(name).first }
     var runtimeDirectory: String { value("--runtime-dir") ?? "/run/ringway" }
     var agent: AgentClient { AgentClient(runtimeDirectory: runtimeDirectory) }
@@ -71,7 +79,7 @@ final class CommandArguments {
     /// The one thing that the command is about, as a word or as the value of one of the flags.
     /// - Throws: 64 when it is missing or given twice.
     func subject(_ names: [String], _ meaning: String) throws(Diagnostic) -> String {
-        let given = words + values.filter { names.contains($0.name) }.map { $0.value }
+        let given = words + all(of: names)
         guard given.count == 1 else {
             throw Diagnostic(.usage, "\(command): it needs one \(meaning); see `ringway help \(command)`")
         }
