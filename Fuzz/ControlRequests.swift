@@ -72,9 +72,9 @@ private final class ControlRun {
         let timers = (0..<3).map { _ in eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
         dataPath = DataPath(
             settings: DataPathSettings(
-                side: .a, geometry: geometry, copy: .block, portDirectory: listener.folder,
+                side: .a, geometry: geometry, copy: .block, runtimeDirectory: listener.folder,
                 heartbeatMilliseconds: 50, heartbeatMisses: 1000, connectMilliseconds: 300, unlinkMilliseconds: 300,
-                isGuarded: true, policy: nil, spinMicroseconds: 0, group: 0, sections: []),
+                isGuarded: true, policy: nil, openBytes: 1 << 20, spinMicroseconds: 0, group: 0, sections: []),
             link: near, channels: channels, events: events, doorbell: .none,
             descriptors: DataPath.Descriptors(
                 listener: listener.descriptor, termination: timers[2], heartbeat: timers[0], pollTimer: timers[1],
@@ -110,7 +110,9 @@ private final class ControlRun {
         must(dataPath.clients.count <= DataPath.maximumClients, "too many programs")
         for (number, connection) in dataPath.connections.enumerated() {
             guard let slot = connection?.client else { continue }
-            must(dataPath.clients[slot]?.socket == connection?.socket, "channel \(number) answers another program")
+            let client = dataPath.clients[slot]
+            let stream = client.map { $0.stream >= 0 ? $0.stream : $0.socket }
+            must(stream == connection?.socket, "channel \(number) answers another program")
         }
     }
 
@@ -123,7 +125,7 @@ private final class ControlRun {
     private func ask(_ input: inout Input) {
         if programs.isEmpty { connect() }
         let port = UInt16(truncatingIfNeeded: input.number(0, 1, 3240, 255, 256, 0xFFFF))
-        let operation = ControlProtocol.Operation(rawValue: UInt16(input.byte() & 3)) ?? .connect
+        let operation = ControlProtocol.Operation(rawValue: UInt16(input.byte() % 5)) ?? .connect
         var request = ControlProtocol.request(
             ControlProtocol.Request(operation: operation, port: port, flags: input.number(0, 1)))
         if input.byte() >= 0xE0 { request[input.below(16)] = input.byte() }
