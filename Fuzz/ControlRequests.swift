@@ -110,9 +110,7 @@ private final class ControlRun {
         must(dataPath.clients.count <= DataPath.maximumClients, "too many programs")
         for (number, connection) in dataPath.connections.enumerated() {
             guard let slot = connection?.client else { continue }
-            let client = dataPath.clients[slot]
-            let stream = client.map { $0.stream >= 0 ? $0.stream : $0.socket }
-            must(stream == connection?.socket, "channel \(number) answers another program")
+            must(dataPath.clients[slot]?.socket == connection?.socket, "channel \(number) answers another program")
         }
     }
 
@@ -125,7 +123,7 @@ private final class ControlRun {
     private func ask(_ input: inout Input) {
         if programs.isEmpty { connect() }
         let port = UInt16(truncatingIfNeeded: input.number(0, 1, 3240, 255, 256, 0xFFFF))
-        let operation = ControlProtocol.Operation(rawValue: UInt16(input.byte() % 5)) ?? .connect
+        let operation = ControlProtocol.Operation(rawValue: UInt16(input.byte() & 3)) ?? .connect
         var request = ControlProtocol.request(
             ControlProtocol.Request(operation: operation, port: port, flags: input.number(0, 1)))
         if input.byte() >= 0xE0 { request[input.below(16)] = input.byte() }

@@ -24,8 +24,8 @@ struct allowed_call {
 static const struct allowed_call allowed[] = {
     // What the loop does.
     {SYS_epoll_pwait, 0, 0}, {SYS_epoll_ctl, 0, 0}, {SYS_read, 0, 0}, {SYS_write, 0, 0}, {SYS_recvfrom, 0, 0},
-    {SYS_recvmsg, 0, 0}, {SYS_bind, 0, 0}, {SYS_sendto, 0, 0}, {SYS_sched_yield, 0, 0}, {SYS_accept4, 0, 0},
-    {SYS_connect, 0, 0}, {SYS_shutdown, 0, 0}, {SYS_close, 0, 0}, {SYS_getsockopt, 0, 0}, {SYS_timerfd_settime, 0, 0},
+    {SYS_sendto, 0, 0}, {SYS_sched_yield, 0, 0}, {SYS_accept4, 0, 0}, {SYS_connect, 0, 0},
+    {SYS_shutdown, 0, 0}, {SYS_close, 0, 0}, {SYS_getsockopt, 0, 0}, {SYS_timerfd_settime, 0, 0},
     {SYS_clock_gettime, 0, 0}, {SYS_getrandom, 0, 0}, {SYS_getpid, 0, 0}, {SYS_getppid, 0, 0}, {SYS_gettid, 0, 0},
     {SYS_geteuid, 0, 0}, {SYS_ppoll, 0, 0},
     // No socket but AF_UNIX's, which is 1.

@@ -75,8 +75,9 @@ int cs_send_descriptor(int socket, int fd) {
   return sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
-ssize_t cs_receive(int socket, void *bytes, size_t size, int *fd) {
-  struct iovec vector = {bytes, size};
+int cs_receive_descriptor(int socket) {
+  char byte;
+  struct iovec vector = {&byte, 1};
   union {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int))];
@@ -86,30 +87,15 @@ ssize_t cs_receive(int socket, void *bytes, size_t size, int *fd) {
   message.msg_iovlen = 1;
   message.msg_control = control.bytes;
   message.msg_controllen = sizeof control.bytes;
-  ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  // What is too much for the room has been closed by the kernel.
-  struct cmsghdr *c = count > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-  *fd = -1;
-  if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) memcpy(fd, CMSG_DATA(c), sizeof *fd);
-  return count;
-}
-
-int cs_receive_descriptor(int socket) {
-  char byte;
+  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) return -1;
+  struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+  if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
+    errno = EBADMSG;
+    return -1;
+  }
   int fd;
-  if (cs_receive(socket, &byte, 1, &fd) != 1) return -1;
-  if (fd < 0) errno = EBADMSG;
+  memcpy(&fd, CMSG_DATA(c), sizeof fd);
   return fd;
-}
-
-int cs_bind_abstract(int socket, const char *name) {
-  struct sockaddr_un address;
-  socklen_t length = cs_unix_address(&address, name);
-  if (length == 0) return -1;
-  // A zero in front, and none behind: abstract names are counted.
-  memmove(address.sun_path + 1, name, strlen(name));
-  address.sun_path[0] = 0;
-  return bind(socket, (struct sockaddr *)&address, length);
 }
 
 static struct watched {

@@ -228,7 +228,7 @@ private func makeDataPath(_ resources: AgentResources, worker: Int32) throws(Dia
 }
 
 /// A random word for an epoch.
-func randomWord() -> UInt32 {
+private func randomWord() -> UInt32 {
     var word: UInt32 = 0
     let got = withUnsafeMutablePointer(to: &word) { getrandom($0, 4, 0) }
     // Before the pool is ready getrandom waits; if it fails all the same, time is better than a constant.

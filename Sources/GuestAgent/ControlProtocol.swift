@@ -7,12 +7,6 @@ import RingTransport
 ///     reply    0 magic  4 result (errno, 0 ok)                   8 bytes to follow 12 channel number (CONNECT)
 ///
 /// After a CONNECT that was answered with 0 the socket itself is the connection's byte stream.
-///
-/// CONNECT_STREAM brings, with its first byte, one end of a pair of stream sockets (SCM_RIGHTS). It holds as many bytes
-/// as the flags say, which are taken from it when the peer has accepted: until then the program's end has no room, as
-/// that of a TCP connection which is being made. The agent says what became of it in the name that it binds its end to
-/// (unix(7), abstract), which the program's end has as its peer's: `ringway+…`, or `ringway-ERRNO…` before it closes
-/// it. A program that has not closed the control socket gets the reply, too.
 enum ControlProtocol {
     static let size = 16
     /// "RWC1".
@@ -24,7 +18,6 @@ enum ControlProtocol {
         case status = 2
         /// How the peer answers on a channel, whose number stands in place of the port.
         case progress = 3
-        case connectStream = 4
     }
 
     struct Request: Equatable {

@@ -139,10 +139,7 @@ extension DataPath {
     func release(_ number: Int) {
         guard let connection = connections[number] else { return }
         connections[number] = nil
-        if let slot = connection.client {
-            if let client = clients[slot], client.stream >= 0 { close(client.socket) }
-            forgetClient(slot)
-        }
+        if let slot = connection.client { forgetClient(slot) }
         events.remove(connection.socket)
         close(connection.socket)
     }

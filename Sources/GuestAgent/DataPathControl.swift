@@ -6,12 +6,7 @@ import USBIP
 
 /// A program that has connected to `agent.sock` and is not yet, or never becomes, a channel's stream.
 final class ControlClient {
-    /// -1 when the program does not wait for an answer.
-    var socket: Int32
-    /// The agent's end of the program's connection, where that is not the control socket itself; else -1.
-    var stream: Int32 = -1
-    /// Bytes in it that are not the program's.
-    var filling = 0
+    let socket: Int32
     /// Bytes of the request that have come so far.
     var request: [UInt8] = []
     /// The number of the question to the sysfs worker that it waits for; 0 for none.
@@ -53,16 +48,11 @@ extension DataPath {
     func serveClient(_ slot: Int) {
         guard slot < clients.count, let client = clients[slot] else { return }
         let wanted = ControlProtocol.size - client.request.count
-        var stream: Int32 = -1
         // A program that waits for its connection's answer says nothing more; if it does, or leaves, it is let go.
-        let count = wanted > 0 ? cs_receive(client.socket, bounce.baseAddress!, wanted, &stream) : 0
+        let count = wanted > 0 ? recv(client.socket, bounce.baseAddress, wanted, cs_msg_dontwait()) : 0
         if count < 0, cs_errno() == EAGAIN { return }
-        if stream >= 0 {
-            if client.stream >= 0 { close(client.stream) }
-            client.stream = stream
-        }
         guard count > 0 else {
-            if wanted == 0, client.stream >= 0 { closeControl(client) } else { abandonClient(slot) }
+            abandonClient(slot)
             return
         }
         for i in 0..<count { client.request.append(bounce[i]) }
@@ -76,9 +66,6 @@ extension DataPath {
         case .none: reply(slot, EINVAL)
         case .status?: askWorker(slot, json: request?.flags == ControlProtocol.flagJSON)
         case .connect?: open(slot, request?.port ?? 0)
-        case .connectStream?:
-            client.filling = Int(request?.flags ?? 0)
-            if client.stream >= 0 { open(slot, request?.port ?? 0) } else { reply(slot, EBADF) }
         case .progress?: reply(slot, 0, progressText(Int(request?.port ?? 0)))
         }
     }
@@ -113,8 +100,8 @@ extension DataPath {
         guard let number = channels.firstIndex(where: { connections[$0.number] == nil && $0.isFree() }) else {
             return reply(slot, EADDRNOTAVAIL)
         }
-        let socket = client.stream >= 0 ? client.stream : client.socket
-        let connection = Connection(channel: channels[number], socket: socket, rules(port, .importer, socket))
+        let connection = Connection(
+            channel: channels[number], socket: client.socket, rules(port, .importer, client.socket))
         connection.client = slot
         connections[number] = connection
         channels[number].open(port: port)
@@ -126,13 +113,10 @@ extension DataPath {
         guard let slot = connections[number]?.client, let client = clients[slot] else { return }
         connections[number]?.client = nil
         if result == 0 {
-            let socket = connections[number]!.socket
             events.remove(client.socket)
             clients[slot] = nil
-            announce(client, 0)
-            let isTold = send(client.socket, ControlProtocol.reply(0, channel: UInt32(number)))
-            if socket != client.socket { close(client.socket) }
-            if !(isTold || socket != client.socket) || !events.addStream(socket, channel: number) {
+            let reply = ControlProtocol.reply(0, channel: UInt32(number))
+            if !send(client.socket, reply) || !events.addStream(client.socket, channel: number) {
                 end(number, .local(errno: EPIPE))
             }
             return
@@ -142,27 +126,6 @@ extension DataPath {
         reply(slot, result)
     }
 
-    /// Says in its name what became of a connection's stream; when it is made, the program has room in it.
-    private func announce(_ client: ControlClient, _ result: Int32) {
-        guard client.stream >= 0 else { return }
-        let name = result == 0 ? "ringway+/" : compose("ringway-\(result)/")
-        _ = compose("\(name)\(randomWord())\(randomWord())").withCString { cs_bind_abstract(client.stream, $0) }
-        while result == 0, client.filling > 0 {
-            let count = recv(
-                client.stream, bounce.baseAddress, min(client.filling, bounce.count), cs_msg_dontwait())
-            // A program that lied about them keeps its bytes.
-            if count <= 0 { return }
-            client.filling -= count
-        }
-    }
-
-    /// A program that does not wait for the answer.
-    private func closeControl(_ client: ControlClient) {
-        events.remove(client.socket)
-        close(client.socket)
-        client.socket = -1
-    }
-
     private func send(_ socket: Int32, _ bytes: [UInt8]) -> Bool {
         let flags = cs_msg_dontwait() | cs_msg_nosignal()
         return bytes.withUnsafeBufferPointer { CShim.send(socket, $0.baseAddress, $0.count, flags) == $0.count }
@@ -170,10 +133,6 @@ extension DataPath {
 
     func reply(_ slot: Int, _ result: Int32, _ text: String = "") {
         guard let client = clients[slot] else { return }
-        if client.stream >= 0 {
-            announce(client, result)
-            close(client.stream)
-        }
         let body = text.copyBytes()
         // A status text is far smaller than a socket's buffer; a program that does not read loses it.
         _ = send(client.socket, ControlProtocol.reply(result, following: body.count) + body)
@@ -209,6 +168,5 @@ extension DataPath {
         guard let client = clients[slot] else { return }
         forgetClient(slot)
         close(client.socket)
-        if client.stream >= 0 { close(client.stream) }
     }
 }

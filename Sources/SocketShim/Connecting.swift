@@ -10,17 +10,7 @@ public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ leng
 
     let localPort: UInt16
     switch Identity(of: fd) {
-    case .accepted: return fail(EISCONN)
-    case .connected(let own, _):
-        switch ConnectionState(of: fd) {
-        case .pending: return fail(EALREADY)
-        case .established: return Kernel.takeUnasked(fd) ? 0 : fail(EISCONN)
-        case .failed(let error):
-            let isPending = Kernel.takeError(fd) != 0
-            if Kernel.takeUnasked(fd) { return fail(isPending ? error : ECONNABORTED) }
-            guard own.family == target.family else { return next_connect(fd, address, length) }
-            localPort = 0
-        }
+    case .connected, .accepted: return fail(EISCONN)
     case .listener(let own, let family):
         guard family == target.family, !Kernel.isListening(fd) else { return fail(EISCONN) }
         localPort = Settings.port(ofService: own)
@@ -39,36 +29,18 @@ private struct ChannelRequest {
     let localPort: UInt16
     let service: UInt16
 
-    /// 0, or a negative errno as TCP would give it; then the program's socket is as it was, unless it is -EINPROGRESS.
-    ///
-    /// The program gets one end of a pair, and the agent the other. As long as the peer has not answered, the pair is
-    /// full: there is nothing to read and no room to write, as on a TCP socket that waits for its connection.
+    /// 0, or a negative errno as TCP would give it; then the program's socket is as it was.
     func connect(inPlaceOf fd: Int32) -> Int32 {
-        var stream: Int32 = -1
-        var agentsEnd: Int32 = -1
-        let paired = raw_unix_pair(&stream, &agentsEnd)
-        guard paired == 0 else { return paired }
-        let isWaiting = !Kernel.isNonBlocking(fd)
+        let stream = raw_unix_stream()
+        guard stream >= 0 else { return stream }
         var result = bindName(stream)
-        if result == 0 { result = ask(stream, agentsEnd, isWaiting: isWaiting) }
-        _ = raw_close(agentsEnd)
-        guard result == 0 || result == -EINPROGRESS else {
+        if result == 0 { result = reachAgent(stream) }
+        if result == 0 { result = exchange(stream) }
+        guard result == 0 else {
             _ = raw_close(stream)
             return result
         }
-        if result == -EINPROGRESS { Kernel.setUnasked(stream) }
-        let put = Kernel.put(stream, inPlaceOf: fd)
-        return put == 0 ? result : put
-    }
-
-    private func ask(_ stream: Int32, _ agentsEnd: Int32, isWaiting: Bool) -> Int32 {
-        let control = raw_unix_stream()
-        guard control >= 0 else { return control }
-        var result = reachAgent(control, isWaiting: isWaiting)
-        if result == 0 { result = send(control, agentsEnd, filling: raw_fill(stream)) }
-        if result == 0 { result = isWaiting ? hear(control) : -EINPROGRESS }
-        _ = raw_close(control)
-        return result
+        return Kernel.put(stream, inPlaceOf: fd)
     }
 
     /// Takes a local port: the program's own, or one of the range that Linux uses.
@@ -90,7 +62,7 @@ private struct ChannelRequest {
         return UnixAddress(name, isPath: false)?.bind(stream) ?? -EADDRNOTAVAIL
     }
 
-    private func reachAgent(_ stream: Int32, isWaiting: Bool) -> Int32 {
+    private func reachAgent(_ stream: Int32) -> Int32 {
         var path = Text()
         Settings.appendPath("/agent.sock", to: &path)
         guard let address = UnixAddress(path, isPath: true) else {
@@ -98,11 +70,7 @@ private struct ChannelRequest {
             return -ECONNREFUSED
         }
         // The kernel waits while the agent's queue is full: an agent that was stopped never empties it.
-        if isWaiting {
-            setSendTimeout(stream, milliseconds: Settings.timeoutMilliseconds)
-        } else {
-            _ = raw_fcntl(stream, F_SETFL, Int(O_NONBLOCK))
-        }
+        setSendTimeout(stream, milliseconds: Settings.timeoutMilliseconds)
         var result = address.connect(stream)
         while result == -EINTR { result = address.connect(stream) }
         switch result {
@@ -122,17 +90,13 @@ private struct ChannelRequest {
         }
     }
 
-    /// Asks for the channel.
-    private func send(_ control: Int32, _ agentsEnd: Int32, filling: Int32) -> Int32 {
-        var request = AgentRequest(service: service, filling: UInt32(filling))
-        let size = MemoryLayout<AgentRequest>.size
-        if raw_send_with(control, &request, size, agentsEnd) == size { return 0 }
-        report("the agent closed the connection before it was asked; see `ringway status`")
-        return -ECONNREFUSED
-    }
-
-    /// Waits for the agent's answer, which comes when the peer has accepted.
-    private func hear(_ stream: Int32) -> Int32 {
+    /// Asks for the channel and waits for the agent's answer, which comes when the peer has accepted.
+    private func exchange(_ stream: Int32) -> Int32 {
+        var request = AgentRequest(service: service)
+        guard raw_send(stream, &request, MemoryLayout<AgentRequest>.size) == MemoryLayout<AgentRequest>.size else {
+            report("the agent closed the connection before it was asked; see `ringway status`")
+            return -ECONNREFUSED
+        }
         let deadline = raw_monotonic_milliseconds() + Settings.timeoutMilliseconds
         var reply = AgentReply()
         let result = receive(stream, &reply, count: MemoryLayout<AgentReply>.size, deadline: deadline)
@@ -226,9 +190,9 @@ private struct ChannelRequest {
 private struct AgentRequest {
     static var magicNumber: UInt32 { 0x3143_5752 }  // "RWC1"
     let magic = AgentRequest.magicNumber
-    let operation: UInt16 = 4  // CONNECT_STREAM
+    let operation: UInt16 = 1  // CONNECT
     let service: UInt16
-    let filling: UInt32
+    let flags: UInt32 = 0
     let reserved: UInt32 = 0
 }
 

@@ -23,7 +23,6 @@ public func shimGetsockopt(
     _ fd: Int32, _ level: Int32, _ name: Int32, _ value: UnsafeMutableRawPointer?,
     _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
-    if level == SOL_SOCKET, name == SO_ERROR { return connectionError(fd, value, length) }
     guard let option = InternetOption(level: level, name: name), let family = Identity(of: fd).family else {
         return next_getsockopt(fd, level, name, value, length)
     }
@@ -44,18 +43,6 @@ public func shimGetsockopt(
     case .number(let usual):
         return store(usual, value, room: room, length)
     }
-}
-
-/// SO_ERROR: a connection that was not made has the kernel's "reset" pending, which stands for the reason.
-private func connectionError(
-    _ fd: Int32, _ value: UnsafeMutableRawPointer?, _ length: UnsafeMutablePointer<socklen_t>?
-) -> Int32 {
-    let result = next_getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length)
-    guard result == 0, let value, let length, length.pointee >= 4,
-        value.loadUnaligned(as: Int32.self) == ECONNRESET, case .connected = Identity(of: fd),
-        case .failed(let error) = ConnectionState(of: fd)
-    else { return result }
-    return store(error, value, room: 4, length)
 }
 
 private func store(
@@ -86,7 +73,6 @@ private enum InternetOption {
             case SO_DOMAIN: self = .identity(isDomain: true)
             case SO_PROTOCOL: self = .identity(isDomain: false)
             case SO_REUSEPORT: self = .number(0)  // newer kernels refuse it for AF_UNIX
-            case SO_PRIORITY: self = .number(0)  // a mark of ours (Kernel.takeUnasked)
             default: return nil
             }
         case tcpProtocol: self = Self.tcp(name)

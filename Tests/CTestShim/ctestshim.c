@@ -84,15 +84,3 @@ ssize_t ct_receive(int socket, void *bytes, size_t size, int *fd) {
     memcpy(fd, CMSG_DATA(found), sizeof *fd);
   return count;
 }
-
-ssize_t ct_send_with(int socket, const void *bytes, size_t size, int fd) {
-  union {
-    struct cmsghdr header;
-    char space[CMSG_SPACE(sizeof(int))];
-  } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-  memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-  struct iovec part = {.iov_base = (void *)bytes, .iov_len = size};
-  struct msghdr message = {
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  return sendmsg(socket, &message, MSG_NOSIGNAL);
-}

@@ -106,7 +106,6 @@ final class Stream: Sendable {
 /// A listening socket of a service.
 final class Listener: Sendable {
     private let fd: Int32
-    var descriptor: Int32 { fd }
     private let path: String
 
     init(_ path: String, backlog: Int32) throws {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import CShim
-import CTestShim
 import Foundation
 import TestSupport
 
@@ -10,7 +9,7 @@ final class FakeAgent: RuntimeDirectory, Sendable {
         /// Accepts, and sends back what arrives.
         case echo
         case refuse(Int32, String)
-        /// Accepts, and says something at once.
+        /// Accepts, and sends so many bytes right behind the reply.
         case greet(String)
         case hangUp
         case garbage
@@ -58,57 +57,41 @@ final class FakeAgent: RuntimeDirectory, Sendable {
     /// The requests so far, each as (magic, operation, port, flags, zero).
     var requests: [[UInt32]] { recorded.requests }
 
-    private static func serve(_ control: Int32, _ answer: Answer, _ recorded: Recorder) {
+    private static func serve(_ stream: Int32, _ answer: Answer, _ recorded: Recorder) {
         var request = [UInt8](repeating: 0, count: 16)
-        var stream: Int32 = -1
-        defer { close(control) }
-        guard ct_receive(control, &request, 16, &stream) == 16, stream >= 0 else { return }
+        guard recv(stream, &request, 16, Int32(MSG_WAITALL)) == 16 else {
+            close(stream)
+            return
+        }
         recorded.add(request)
         switch answer {
         case .echo:
-            establish(stream, recorded)
-            reply(control, result: 0, text: "")
+            reply(stream, result: 0, text: "")
             echo(stream)
         case .greet(let text):
-            // Before the reply: the program must find its bytes all the same.
-            establish(stream, recorded)
-            _ = send(stream, text, text.utf8.count, Int32(cs_msg_nosignal()))
-            reply(control, result: 0, text: "")
+            // One write: the program must find its bytes where the reply ends.
+            reply(stream, result: 0, text: "", followedBy: text)
             echo(stream)
         case .refuse(let error, let text):
-            _ = cs_bind_abstract(stream, "ringway-\(error)/fake-\(getpid())-\(stream)-\(recorded.requests.count)")
+            reply(stream, result: error, text: text)
             close(stream)
-            reply(control, result: error, text: text)
-        case .hangUp: close(stream)
+        case .hangUp:
+            close(stream)
         case .garbage:
-            _ = send(control, [UInt8](repeating: 0x5A, count: 64), 64, Int32(cs_msg_nosignal()))
+            _ = send(stream, [UInt8](repeating: 0x5A, count: 64), 64, Int32(cs_msg_nosignal()))
             close(stream)
         case .silence, .stopped:
-            // Until the program closes its end.
-            var entry = pollfd(fd: stream, events: 0, revents: 0)
-            poll(&entry, 1, -1)
+            _ = recv(stream, &request, 1, 0)
             close(stream)
         }
     }
 
-    /// Names the stream, and makes room in it.
-    private static func establish(_ stream: Int32, _ recorded: Recorder) {
-        _ = cs_bind_abstract(stream, "ringway+/fake-\(getpid())-\(stream)-\(recorded.requests.count)")
-        var left = Int(recorded.requests.last?[3] ?? 0)
-        var room = [UInt8](repeating: 0, count: 65536)
-        while left > 0 {
-            let count = recv(stream, &room, min(left, room.count), 0)
-            guard count > 0 else { return }
-            left -= count
-        }
-    }
-
-    private static func reply(_ stream: Int32, result: Int32, text: String) {
+    private static func reply(_ stream: Int32, result: Int32, text: String, followedBy more: String = "") {
         var bytes: [UInt8] = []
         for word in [0x3143_5752, UInt32(result), UInt32(text.utf8.count), 0] {
             bytes += (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) }
         }
-        bytes += Array(text.utf8)
+        bytes += Array(text.utf8) + Array(more.utf8)
         _ = send(stream, bytes, bytes.count, Int32(cs_msg_nosignal()))
     }
 }

@@ -53,7 +53,7 @@ struct ShimFaultTests {
         #expect(stopped.errors.contains("is it stopped?"))
     }
 
-    @Test("bytes that come with the agent's answer are the program's", arguments: Variant.built)
+    @Test("bytes right behind the agent's reply are the program's", arguments: Variant.built)
     func greeting(_ variant: Variant) throws {
         let agent = try FakeAgent(.greet("welcome "))
         let result = try Probe.run(variant, "wildcard", .v4, port: 3240, runtimeDirectory: agent)

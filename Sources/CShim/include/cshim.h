@@ -113,10 +113,6 @@ int cs_peer_credentials(int fd, int *_Nonnull pid, unsigned *_Nonnull uid, unsig
 // accept4 (a GNU call), without waiting; the descriptor is close-on-exec and non-blocking.
 int cs_accept(int listener);
 
-// recvmsg: at most `size` bytes, and the descriptor that came with them, or -1.
-ssize_t cs_receive(int socket, void *_Nonnull bytes, size_t size, int *_Nonnull fd);
-// Binds to a name that no file has.
-int cs_bind_abstract(int socket, const char *_Nonnull name);
 // SCM_RIGHTS: the CMSG_* macros. One byte of data goes with the descriptor.
 int cs_send_descriptor(int socket, int fd);
 int cs_receive_descriptor(int socket);

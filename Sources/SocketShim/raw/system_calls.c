@@ -68,35 +68,6 @@ int raw_send(int fd, const void *bytes, size_t count) {
   return (int)call(SYS_sendto, fd, (long)bytes, (long)count, MSG_NOSIGNAL, 0, 0);
 }
 
-int raw_unix_pair(int *one, int *other) {
-  int pair[2];
-  int result = (int)call(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, (long)pair, 0, 0);
-  if (result < 0) return result;
-  *one = pair[0];
-  *other = pair[1];
-  return 0;
-}
-
-int raw_fill(int fd) {
-  static char zeros[65536];  // not const: as zeros of the file they would take room there
-  int total = 0, count;
-  while ((count = (int)call(SYS_sendto, fd, (long)zeros, sizeof zeros, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0)) > 0)
-    total += count;
-  return total;
-}
-
-int raw_send_with(int fd, const void *bytes, size_t count, int descriptor) {
-  struct iovec part = {(void *)bytes, count};
-  union {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
-  } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-  __builtin_memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
-  struct msghdr message = {
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  return (int)call(SYS_sendmsg, fd, (long)&message, MSG_NOSIGNAL, 0, 0, 0);
-}
-
 int raw_receive(int fd, void *bytes, size_t count) {
   return (int)call(SYS_recvfrom, fd, (long)bytes, (long)count, 0, 0, 0);
 }

@@ -50,9 +50,6 @@ long ct_call_number(const char *_Nonnull name);
 // number of bytes, fewer at the end of the stream, or -1 with errno.
 ssize_t ct_receive(int socket, void *_Nonnull bytes, size_t size, int *_Nonnull fd);
 
-// Sends the bytes, and with them a descriptor: their number, or -1 with errno.
-ssize_t ct_send_with(int socket, const void *_Nonnull bytes, size_t size, int fd);
-
 // This process dies of SIGALRM after so many seconds, whatever it waits for.
 void ct_limit_life(unsigned seconds);
 #endif

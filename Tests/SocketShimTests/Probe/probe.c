@@ -27,12 +27,6 @@ static const char *name_of(int error) {
   switch (error) {
   case 0: return "0";
   case EACCES: return "EACCES";
-  case EAGAIN: return "EAGAIN";
-  case EALREADY: return "EALREADY";
-  case ECONNABORTED: return "ECONNABORTED";
-  case ECONNRESET: return "ECONNRESET";
-  case EINPROGRESS: return "EINPROGRESS";
-  case EPIPE: return "EPIPE";
   case EADDRINUSE: return "EADDRINUSE";
   case EADDRNOTAVAIL: return "EADDRNOTAVAIL";
   case EBADF: return "EBADF";
@@ -371,77 +365,6 @@ static int followers(void) {
   return 0;
 }
 
-static void ready(const char *what, int fd, short events, int limit) {
-  struct pollfd wanted = {fd, events, 0};
-  int count = poll(&wanted, 1, limit);
-  // When an AF_UNIX stream's peer goes, the error comes first and the room a moment later.
-  while (wanted.revents & POLLERR && events & POLLOUT && !(wanted.revents & POLLOUT)) count = poll(&wanted, 1, limit);
-  printf("%s: %d events %x\n", what, count, (unsigned)wanted.revents);
-}
-
-// A connection that connect() does not wait for, however it comes out.
-static int begin(int epoll) {
-  struct sockaddr_storage address;
-  int fd = socket(domain, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  watch("epoll", epoll, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLET, 1);
-  happens("before", epoll, 0);
-  socklen_t length = fill(&address, 0, port);
-  line("connect", connect(fd, (struct sockaddr *)&address, length));
-  return fd;
-}
-
-static int connecting(void) {
-  struct sockaddr_storage address;
-  char bytes[8] = {0};
-  int epoll = epoll_create1(0), fd = begin(epoll);
-  socklen_t length = fill(&address, 0, port);
-  ready("poll", fd, POLLOUT, 30000);
-  ready("poll for all", fd, POLLIN | POLLOUT | POLLRDHUP, 0);
-  happens("epoll", epoll, 0);
-  get("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
-  get("SO_ERROR again", fd, SOL_SOCKET, SO_ERROR);
-  get("SO_PRIORITY", fd, SOL_SOCKET, SO_PRIORITY);
-  get("SO_DOMAIN", fd, SOL_SOCKET, SO_DOMAIN);
-  for (int i = 0; i < 3; i++) {
-    line("connect again", connect(fd, (struct sockaddr *)&address, length));
-    ready("poll", fd, POLLOUT, 30000);
-  }
-  if (getpeername(fd, (struct sockaddr *)&address, &length) != 0) {
-    get("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
-    names(fd);
-    fd = begin(epoll_create1(0));
-    ready("poll", fd, POLLOUT, 30000);
-    length = fill(&address, 0, port);
-    for (int i = 0; i < 2; i++) line("connect again", connect(fd, (struct sockaddr *)&address, length));
-    return 0;
-  }
-  names(fd);
-  line("recv", recv(fd, bytes, sizeof bytes, 0));
-  line("send", send(fd, "hello", 5, MSG_NOSIGNAL));
-  ready("poll for input", fd, POLLIN, 30000);
-  line("recv", recv(fd, bytes, sizeof bytes, 0));
-  printf("%s\n", bytes);
-  return 0;
-}
-
-// The peer does not answer.
-static int unanswered(void) {
-  struct sockaddr_storage address;
-  char byte;
-  int epoll = epoll_create1(0), fd = begin(epoll);
-  socklen_t length = fill(&address, 0, port);
-  ready("poll for all", fd, POLLIN | POLLOUT | POLLRDHUP, 100);
-  happens("epoll", epoll, 0);
-  get("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
-  line("connect again", connect(fd, (struct sockaddr *)&address, length));
-  line("recv", recv(fd, &byte, 1, 0));
-  line("send", send(fd, &byte, 1, MSG_NOSIGNAL));
-  length = sizeof address;
-  line("getpeername", getpeername(fd, (struct sockaddr *)&address, &length));
-  line("close", close(fd));
-  return 0;
-}
-
 // errno is untouched by a call that works.
 static int quiet(void) {
   errno = 12345;
@@ -566,7 +489,7 @@ int main(int count, char **arguments) {
       {"client", client}, {"wildcard", wildcard}, {"refused", refused}, {"server", server},
       {"hold", hold}, {"keep-flags", keep_flags}, {"quiet", quiet}, {"others", others},
       {"own-stderr", own_stderr}, {"threads", threads}, {"structures", structures},
-      {"followers", followers}, {"connecting", connecting}, {"unanswered", unanswered},
+      {"followers", followers},
   };
   if (count < 4) return 64;
   alarm(120);  // whatever it waits for

@@ -24,13 +24,7 @@ int raw_getsockopt(int fd, int level, int name, void *_Nonnull value, socklen_t 
 int raw_setsockopt(int fd, int level, int name, const void *_Nonnull value, socklen_t length);
 int raw_fcntl(int fd, int command, long argument);
 int raw_dup3(int from, int to, int flags);
-// A connected pair of AF_UNIX streams.
-int raw_unix_pair(int *_Nonnull one, int *_Nonnull other);
 int raw_send(int fd, const void *_Nonnull bytes, size_t count);
-// Writes zeros until there is no room: how many.
-int raw_fill(int fd);
-// The bytes, and with them a descriptor.
-int raw_send_with(int fd, const void *_Nonnull bytes, size_t count, int descriptor);
 int raw_receive(int fd, void *_Nonnull bytes, size_t count);
 int raw_write(int fd, const void *_Nonnull bytes, size_t count);
 // Waits until fd can be read: 1, 0 when the time is over, or -errno.
