@@ -68,7 +68,7 @@ private func step(_ rules: Guard, _ direction: GuardDirection, _ stream: inout W
         stream.waiting.removeFirst(count)
         return true
     case .more: must(stream.waiting.count < 320, "wants more than 320 bytes")
-    case .wait: must(rules.settingsUnderWay > 0, "waits for nothing")
+    case .wait: must(rules.settingsUnderWay > 0 || rules.unsettled > 0, "waits for nothing")
     case .refuse(let why): must(rules.violation == why, "\(why) is not kept")
     }
     return false

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE 1
 #include "cshim.h"
 #include <sched.h>
+#include <sys/resource.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -52,13 +53,22 @@ enum { CALLS = sizeof allowed / sizeof allowed[0] };
 #define SYS_close_range 436
 #endif
 
+static int close_from_to(unsigned first, unsigned last) {
+  if (syscall(SYS_close_range, first, last, 0) == 0) return 0;
+  // Before Linux 5.9 there is no such call.
+  struct rlimit limit;
+  if (errno != ENOSYS || getrlimit(RLIMIT_NOFILE, &limit) != 0) return -1;
+  for (unsigned fd = first; fd <= last && fd < limit.rlim_cur; fd++) close((int)fd);
+  return 0;
+}
+
 // From 3 on: whatever whoever started the agent had open, and what only its other process needs.
 static int close_others(const int *keep, int count) {
   for (unsigned first = 3;;) {
     unsigned next = ~0u;
     for (int i = 0; i < count; i++)
       if (keep[i] >= 0 && (unsigned)keep[i] >= first && (unsigned)keep[i] < next) next = (unsigned)keep[i];
-    if (next > first && syscall(SYS_close_range, first, next - 1, 0) != 0) return -1;
+    if (next > first && close_from_to(first, next - 1) != 0) return -1;
     if (next == ~0u) return 0;
     first = next + 1;
   }
@@ -73,8 +83,11 @@ int cs_enclose(const char *directory, const int *keep, int count) {
 #endif
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0) return -1;
-  if (chroot(".") != 0 || unshare(CLONE_NEWNET) != 0) return -1;
-  return close_others(keep, count);
+  // Each for itself: a kernel without one of them has the others.
+  int result = close_others(keep, count);
+  if (chroot(".") != 0) result = -1;
+  if (unshare(CLONE_NEWNET) != 0) result = -1;
+  return result;
 }
 
 // From here on this process, which has given up gaining privileges, makes no other system calls.

@@ -19,6 +19,13 @@ static void termination_set(sigset_t *set) {
   sigaddset(set, SIGHUP);
 }
 
+void cs_open_standard(void) {
+  int fd;
+  do fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd < 3);
+  if (fd > 2) close(fd);
+}
+
 int cs_signal_descriptor(bool children) {
   sigset_t set;
   termination_set(&set);

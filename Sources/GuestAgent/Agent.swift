@@ -7,6 +7,7 @@ import USBIP
 /// `ringway agent`: opens what it needs with the privileges it was started with, then splits. The parent
 /// keeps the privileges and does sysfs work; the child is the data path, without any capability.
 func runAgent(_ configuration: CheckedConfiguration) -> ExitCode {
+    cs_open_standard()
     do throws(Diagnostic) {
         let resources = try AgentResources.open(configuration)
         return try split(resources)

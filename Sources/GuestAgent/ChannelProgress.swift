@@ -43,7 +43,9 @@ extension DataPath {
         let isWaiting = progress.isUnlinkUnanswered || connection.outward?.isHeld == true
         connection.unlinkTicks = isWaiting ? connection.unlinkTicks + 1 : 0
         // Long data of other requests may go first, but not for ever.
-        connection.openUnlinkTicks = progress.openUnlinks > 0 ? connection.openUnlinkTicks + 1 : 0
+        let isSame = progress.openUnlinks > 0 && progress.unlinkWatch == connection.unlinkWatch
+        connection.openUnlinkTicks = isSame ? connection.openUnlinkTicks + 1 : 0
+        connection.unlinkWatch = progress.unlinkWatch
         let ticks = max(connection.unlinkTicks, connection.openUnlinkTicks / Self.patienceWithData)
         guard ticks * settings.heartbeatMilliseconds >= settings.unlinkMilliseconds else { return }
         let what: Message =

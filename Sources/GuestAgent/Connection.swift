@@ -45,8 +45,9 @@ final class Connection {
     /// Heartbeats for which a request, and for which an unlink, has had no answer.
     var unansweredTicks = 0
     var unlinkTicks = 0
-    /// For which some unlink has had none, though other requests had.
+    /// For which some unlink has had none, though others had, and the guard's number for those.
     var openUnlinkTicks = 0
+    var unlinkWatch: UInt32 = 0
 
     init(channel: Channel, socket: Int32, _ rules: Guard? = nil) {
         self.channel = channel
@@ -82,6 +83,7 @@ final class Connection {
                     if count < 0, error == EINTR { continue }
                     readable = false
                     if count == 0 { localFinished = true } else if error != EAGAIN { failure = error }
+                    if let outward, outward.count == outward.judged { rules?.settle() }
                     break
                 }
                 if let outward, outward.unread == 0 {

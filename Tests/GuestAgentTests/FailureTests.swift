@@ -261,8 +261,8 @@ import Testing
     @Test(.enabled(if: geteuid() == 0, "only root has privileges to give up"), arguments: Setting.all)
     func theDataPathHasNoPrivileges(_ setting: Setting) throws {
         let guests = try Guests(setting)
-        // Whoever starts it has a folder and a file open.
-        let starter = ["/bin/sh", "-c", "exec 7</ 8</etc/passwd; exec \"$@\"", "sh"]
+        // Whoever starts it has a folder and a file open, and neither standard input nor output.
+        let starter = ["/bin/sh", "-c", "exec 7</ 8</etc/passwd <&- >&-; exec \"$@\"", "sh"]
         try guests.start(.a, through: starter)
         try guests.start(.b)
         for side in Guests.Side.allCases { try guests.waitForLink(side) }

@@ -133,10 +133,10 @@ import USBIP
     @Test("what a peer may take of this guest's memory goes by how much it has")
     func openBytes() {
         let mebibyte: UInt64 = 1 << 20
-        for (memory, open) in [(0, 2), (32, 2), (112, 3), (256, 8), (1024, 32), (65536, 32)] as [(UInt64, Int)] {
+        for (memory, open) in [(0, 4), (64, 4), (112, 7), (256, 16), (1024, 64), (65536, 64)] as [(UInt64, Int)] {
             #expect(GuardLimits.openBytes(ofMemory: memory * mebibyte) >> 20 == open)
         }
-        #expect(GuardLimits.openBytes(ofMemory: .max) == 32 << 20)
+        #expect(GuardLimits.openBytes(ofMemory: .max) == 64 << 20)
         #expect(cs_total_memory() > 64 * mebibyte)
     }
 

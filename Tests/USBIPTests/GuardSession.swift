@@ -10,6 +10,8 @@ final class GuardSession {
     private(set) var replies: [UInt8] = []
     private var waitingCommands: [UInt8] = []
     private var waitingReplies: [UInt8] = []
+    /// The exporter's kernel has more to send than goes on.
+    var isBackedUp = false
     /// Offsets in what came out behind the import at which a PDU was complete.
     private(set) var commandEnds: [Int] = []
     private(set) var replyEnds: [Int] = []
@@ -42,6 +44,9 @@ final class GuardSession {
     func command(_ bytes: [UInt8], by size: Int = .max) { feed(bytes, by: size) { waitingCommands += $0 } }
     func reply(_ bytes: [UInt8], by size: Int = .max) { feed(bytes, by: size) { waitingReplies += $0 } }
 
+    /// What waited may go on.
+    func push() { drain(isCommand: true) }
+
     private func feed(_ bytes: [UInt8], by size: Int, _ add: ([UInt8]) -> Void) {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -50,6 +55,7 @@ final class GuardSession {
             add(Array(piece))
             // Replies first: they may be what commands wait for.
             drain(isCommand: false)
+            if waitingReplies.isEmpty, !isBackedUp { rules.settle() }
             drain(isCommand: true)
         }
     }

@@ -151,7 +151,42 @@ struct GuardUnlinkTests {
         // Of the unlink itself it is none.
         #expect(session.rules.openUnlinks == 1)
         session.reply(zeros(63))
+        session.unlink(8)
+        // Nor is a part of a header.
+        let answer = PDUHeader(seqnum: session.seqnum - 1, body: .retUnlink(RetUnlink(status: 0))).encode()
+        for byte in answer[..<47] {
+            session.reply([byte])
+            #expect(session.rules.isUnanswered && session.rules.isUnlinkUnanswered)
+        }
+        session.reply([answer[47]])
+        #expect(!session.rules.isUnlinkUnanswered && session.rules.openUnlinks == 1)
         session.unlinked(session.seqnum, 0)
         #expect(session.violation == nil && session.rules.openUnlinks == 0)
+    }
+
+    /// An importer may have another one open at each look, and each is answered.
+    @Test("which unlinks are watched", arguments: roles)
+    func watchUnlinks(_ role: GuardRole) {
+        let session = GuardSession.imported(role)
+        var open = [session.unlink(1)]
+        var watch = session.rules.unlinkWatch
+        // One more before each answer: a watch ends with what was open when it began.
+        for _ in 0..<100 {
+            open.append(session.unlink(1))
+            #expect(session.rules.unlinkWatch == watch)
+            session.unlinked(open.removeFirst(), 0)
+            #expect(session.rules.unlinkWatch != watch)
+            watch = session.rules.unlinkWatch
+        }
+        // One that is never answered stays watched, whatever becomes of the others.
+        for _ in 0..<3 { open.append(session.unlink(1)) }
+        session.unlinked(open.removeFirst(), 0)
+        watch = session.rules.unlinkWatch
+        for _ in 0..<100 {
+            open.append(session.unlink(1))
+            session.unlinked(open.remove(at: 1), 0)
+            #expect(session.rules.unlinkWatch == watch && session.rules.openUnlinks == open.count)
+        }
+        #expect(session.violation == nil)
     }
 }

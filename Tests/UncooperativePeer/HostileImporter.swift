@@ -16,8 +16,8 @@ struct HostileImporter {
         case payload, descriptors, early
         /// SET_INTERFACE with data.
         case setting
-        /// The same class, by what is asked for in one piece, and in all.
-        case piece, memory
+        /// The same class, by what is asked for in one piece, in all, and as packets without bytes.
+        case piece, memory, frames
         /// SET_ADDRESS.
         case address
     }
@@ -163,9 +163,9 @@ struct HostileImporter {
             guard let bulk else { return nil }
             let large = CmdSubmit(transferFlags: 0x0004_0000, transferBufferLength: 1 << 20)
             var all: [UInt8] = []
-            for _ in 0..<33 { all += header(bulk, .in, large) }
+            for _ in 0..<65 { all += header(bulk, .in, large) }
             return all
-        case .packets, .buffer, .descriptors:
+        case .packets, .buffer, .descriptors, .frames:
             guard let place = isochronous,
                 control(
                     SetupPacket(
@@ -184,6 +184,14 @@ struct HostileImporter {
         case .packets:
             let bytes = header(endpoint, .out, CmdSubmit(transferBufferLength: 0, numberOfPackets: 1025))
             return bytes + [UInt8](repeating: 0, count: 1025 * 16)
+        case .frames:
+            // A second of them each: those that pass stay open.
+            var all: [UInt8] = []
+            let empty = [UInt8](repeating: 0, count: 1024 * 16)
+            for _ in 0..<400 {
+                all += header(endpoint, .out, CmdSubmit(transferFlags: 2, numberOfPackets: 1024, interval: 1)) + empty
+            }
+            return all
         case .buffer: return header(endpoint, .out, CmdSubmit(numberOfPackets: 2)) + packet(0) + packet(64)
         default:
             // Three packets are as long as a header.

@@ -7,6 +7,8 @@
 // reports the former; -1 with errno. Each process makes its own: epoll reports a signalfd's signals of the process
 // that added it.
 int cs_signal_descriptor(bool children);
+// Opens /dev/null for each of the standard descriptors that is closed, so that none of them becomes something else's.
+void cs_open_standard(void);
 // The number of the next signal, or 0 when there is none.
 int cs_next_signal(int fd);
 // Unblocks what cs_signal_descriptor blocked, for a child that is to be killed by signals again.
@@ -23,7 +25,7 @@ int cs_die_with_parent(void);
 int cs_drop_capabilities(void);
 // Makes a directory this process's root and working directory, and gives it a network of its own, so that of the
 // guest's sockets it can connect only to those in the directory. Of its descriptors it keeps standard error and those
-// that are named (-1 names none). 0, or -1 with errno.
+// that are named (-1 names none). 0, or -1 with errno when one of these could not be done; the others are.
 int cs_enclose(const char *_Nonnull directory, const int *_Nonnull keep, int count);
 // Refuses this process every system call that the data path does not need: 0, or -1 with errno.
 int cs_confine(void);

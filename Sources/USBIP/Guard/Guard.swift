@@ -17,7 +17,7 @@
 ///         }
 ///     }
 ///
-/// In the URB phase it allocates nothing, but for a configuration that passes. It holds 20 bytes for each command
+/// In the URB phase it allocates nothing, but for a configuration that passes. It holds 24 bytes for each command
 /// without an answer.
 public final class Guard {
     enum Phase: UInt8 {
@@ -55,7 +55,13 @@ public final class Guard {
     /// `vhci_hcd` blocks its hub's worker and with it every port of that controller: so that peer is gone.
     public internal(set) var isUnlinkUnanswered = false
     /// CMD_UNLINKs without their RET_UNLINK, whatever else has come back.
-    public internal(set) var openUnlinks = 0
+    public var openUnlinks: Int { outstanding.unlinks }
+    /// Another number than before: each of the CMD_UNLINKs that were open then has been answered.
+    public var unlinkWatch: UInt32 { outstanding.watch }
+    /// Bytes of memory that the exporter's kernel may still hold for requests that it has answered: it frees them when
+    /// it has sent every answer that there is (`stub_send_ret_submit`), and an importer that reads slowly keeps it
+    /// from that.
+    public internal(set) var unsettled = 0
 
     public init(_ role: GuardRole, limits: GuardLimits = GuardLimits()) {
         isExporter = role == .exporter
@@ -93,6 +99,9 @@ public final class Guard {
         }
     }
 
+    /// The exporter's kernel has sent all that it has to send for now.
+    public func settle() { if reply.isComplete { unsettled = 0 } }
+
     /// Judges the next bytes of a direction: what a verdict lets pass or drops is not to be shown again, the rest is.
     /// - Parameter bytes: a private copy, in which the guard may change what it lets pass. 320 bytes at a time are
     ///   enough for it to come to a verdict other than `more`.
@@ -108,9 +117,13 @@ public final class Guard {
             // Of what is refused the bytes here may be the last one only.
             return refuse(.framingUnclear, doubt.command)
         }
-        isUnanswered = false
-        isUnlinkUnanswered = false
-        return judgeReply(bytes)
+        let verdict = judgeReply(bytes)
+        // A part of a header is no answer.
+        switch verdict {
+        case .pass, .drop: (isUnanswered, isUnlinkUnanswered) = (false, false)
+        default: break
+        }
+        return verdict
     }
 
     private func isCommands(_ direction: GuardDirection) -> Bool { (direction == .inward) == isExporter }

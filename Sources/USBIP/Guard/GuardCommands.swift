@@ -31,15 +31,9 @@ extension Guard {
             return verdict
         }
         guard outstanding.insert(entry) else { return refuse(.tooManyOutstanding, UInt32(limits.outstanding)) }
-        guard outstanding.bytes <= limits.openBytes else { return refuse(.tooManyBytes, UInt32(outstanding.bytes)) }
         commandSeqnum = entry.seqnum
         isUnanswered = true
-        if entry.isUnlink {
-            isUnlinkUnanswered = true
-            openUnlinks &+= 1
-        } else {
-            requests &+= 1
-        }
+        if entry.isUnlink { isUnlinkUnanswered = true } else { requests &+= 1 }
         if entry.effect.sets { settingsUnderWay &+= 1 }
         return .pass(PDUHeader.size)
     }
@@ -82,6 +76,11 @@ extension Guard {
         if isScattered, type == .control || type == .isochronous || entry.length == 0 {
             return refuse(.scatterGather, flags)
         }
+        entry.memory = Self.memory(entry, isScattered: isScattered)
+        let taken = outstanding.memory &+ Int(entry.memory)
+        guard taken <= limits.openBytes else { return refuse(.tooManyBytes, UInt32(truncatingIfNeeded: taken)) }
+        // Its kernel gets to send what it has, and frees that, before it is asked for more.
+        guard taken &+ unsettled <= limits.openBytes else { return .wait }
         bytes.setWord(5, flags & allowedFlags(type, isIn: entry.isIn))
         command = GuardBody()
         command.payload = entry.isIn ? 0 : Int(entry.length)
@@ -89,6 +88,19 @@ extension Guard {
         command.transfer = entry.length
         if isExporter, endpoint != 0, !command.isComplete { doubt.begin(entry.slot) }
         return nil
+    }
+
+    /// What a request takes of the exporter's memory: its buffer, in pages with a list of them or in one piece of a
+    /// power of two, and at most so much for the URB and each of its packets with `usbip-host` and the host
+    /// controller's driver (`xhci_hcd` takes most).
+    private static func memory(_ entry: Outstanding, isScattered: Bool) -> UInt32 {
+        var buffer = entry.length
+        if isScattered {
+            buffer = (buffer &+ 4095) >> 12 &* (4096 + 32)
+        } else if buffer > 1 {
+            buffer = 2 &<< UInt32(31 &- (buffer &- 1).leadingZeroBitCount)
+        }
+        return buffer &+ 1024 &+ (entry.packets > 0 ? UInt32(entry.packets) &* 192 : 0)
     }
 
     /// The flags that a type of endpoint knows. The others are taken away: they say how the importer's kernel holds a
@@ -120,12 +132,8 @@ extension Guard {
         }
         let value = UInt32(bytes[42]) | UInt32(bytes[43]) << 8
         let index = UInt32(bytes[44]) | UInt32(bytes[45]) << 8
-        // SET_ADDRESS, SET_DESCRIPTOR, and of SET_FEATURE the test modes. With the address of another device of the
-        // exporter's this one would hear what is said to that, and answer for it.
         let request = bytes[41]
-        if bytes[40] == 0, request == 5 || request == 7 || request == 3 && value == 2 {
-            return refuse(.hostOnly, UInt32(request))
-        }
+        if isForHostOnly(bytes[40], request, value) { return refuse(.hostOnly, UInt32(request)) }
         switch (bytes[40], request) {
         // The device's own descriptor, or one of its configurations.
         case (0x80, 6) where 1...2 ~= value >> 8 && length > 0:
@@ -143,6 +151,16 @@ extension Guard {
         // believed.
         if entry.effect.sets, length > 0 { return refuse(.setupLength, length) }
         return judgePolicy(bytes[40], entry)
+    }
+
+    /// SET_ADDRESS, SET_DESCRIPTOR, and of SET_FEATURE the test modes. With the address of another device of the
+    /// exporter's this one would hear what is said to that, and answer for it. Many devices look at neither direction
+    /// nor recipient; SET_DESCRIPTOR to an interface is HID's.
+    private func isForHostOnly(_ requestType: UInt8, _ request: UInt8, _ value: UInt32) -> Bool {
+        // Of the specification, not of a class or vendor.
+        guard requestType & 0x60 == 0 else { return false }
+        let isForDevice = requestType & 0x1F == 0
+        return request == 5 || request == 7 && requestType & 0x1F != 1 || request == 3 && value == 2 && isForDevice
     }
 
     /// Under a policy a device gets what belongs to the USB specification alone, until a configuration is set that the

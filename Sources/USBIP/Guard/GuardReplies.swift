@@ -24,11 +24,11 @@ extension Guard {
         reply = GuardBody()
         if isUnlink {
             outstanding.remove(index)
-            openUnlinks &-= 1
             unlinked(entry.argument, status)
             return .pass(PDUHeader.size)
         }
         if let refusal = judgeReturn(bytes, entry) { return refusal }
+        if !entry.isGivenUp { leave(entry) }
         outstanding.remove(index)
         take(entry, status)
         return reply.verdict(PDUHeader.size)
@@ -46,11 +46,19 @@ extension Guard {
     private func unlinked(_ target: UInt32, _ status: UInt32) {
         guard let index = outstanding.find(target), !outstanding[index].isUnlink else { return }
         let entry = outstanding[index]
-        if status == 0 { outstanding.giveUp(index) } else { outstanding.remove(index) }
+        if status != 0 {
+            outstanding.remove(index)
+        } else if !entry.isGivenUp {
+            leave(entry)
+            outstanding.giveUp(index)
+        }
         // It may have set something before it was withdrawn: `usbip-host` does that while it receives the request. The
         // importer's kernel goes by its withdrawal, whatever comes later, and others wait for no answer any more.
         set(entry, isDone: false)
     }
+
+    /// A request that is at its end, with memory that is not free yet.
+    private func leave(_ entry: Outstanding) { if isExporter { unsettled &+= Int(entry.memory) } }
 
     /// A request that sets a configuration or an interface is at its end.
     private func set(_ entry: Outstanding, isDone: Bool) {

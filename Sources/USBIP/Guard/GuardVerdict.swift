@@ -37,13 +37,15 @@ public struct GuardLimits: Sendable {
     /// Bytes of one transfer whose buffer is not scattered: the exporter's kernel takes it in one piece, and warns when
     /// it has no pieces so large (KMALLOC_MAX_SIZE). The importer's has it in one piece, too.
     public var contiguousBytes = 4 << 20
-    /// Bytes of all transfers without an answer: the exporter's kernel takes the memory when a request comes, whichever
-    /// way the bytes go, and a device can leave a request unanswered for ever.
+    /// Bytes of memory that the exporter's kernel takes for all requests without an answer. It takes them when a
+    /// request comes, whichever way the bytes go, and a device can leave a request unanswered for ever. With those
+    /// whose answers it is still sending there may be as many in all.
     public var openBytes = openBytes(ofMemory: .max)
 
-    /// A thirty-second part of an exporter's memory, from 2 to 32 MiB: a disk asks for 1 MiB at a time.
+    /// A sixteenth of an exporter's memory, from 4 to 64 MiB: a disk asks for 1 MiB at a time, a radio receiver for 4,
+    /// a fast camera for 8, and programs may ask for 16 in all (`usbfs_memory_mb`).
     public static func openBytes(ofMemory memory: UInt64) -> Int {
-        min(32 << 20, max(2 << 20, Int(truncatingIfNeeded: memory / 32)))
+        min(64 << 20, max(4 << 20, Int(truncatingIfNeeded: memory / 16)))
     }
 
     /// Commands without an answer. More are refused and not held back: behind them would wait the very CMD_UNLINKs

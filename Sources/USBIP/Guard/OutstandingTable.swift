@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A command that was let pass and has no answer yet: 20 bytes.
+/// A command that was let pass and has no answer yet: 24 bytes.
 struct Outstanding {
     /// What an answer means beyond itself.
     enum Effect: UInt8 {
@@ -15,6 +15,8 @@ struct Outstanding {
     /// CMD_UNLINK: the seqnum to unlink. SET_CONFIGURATION: wValue. SET_INTERFACE: wIndex << 16 | wValue.
     /// GET_DESCRIPTOR: wValue.
     var argument: UInt32 = 0
+    /// Bytes of the exporter's memory that it takes.
+    var memory: UInt32 = 0
     /// number_of_packets: -1 to 1024.
     var packets: Int16 = 0
     /// Direction and endpoint, as in `EndpointTable`.
@@ -24,7 +26,7 @@ struct Outstanding {
     var isIsochronous = false
     /// RET_UNLINK said 0: the importer's kernel has given the URB up, though its RET_SUBMIT may still come.
     var isGivenUp = false
-    /// A configuration or interface was set since.
+    /// A configuration or interface was set since. CMD_UNLINK: it is watched.
     var isOld = false
 
     var isIn: Bool { slot >= 16 }
@@ -36,8 +38,13 @@ struct Outstanding {
 struct OutstandingTable {
     private let entries: UnsafeMutablePointer<Outstanding>
     private(set) var count = 0
-    /// That were asked for, by all of them that were not given up.
-    private(set) var bytes = 0
+    /// Bytes of the exporter's memory that they take, but for those that were given up.
+    private(set) var memory = 0
+    /// CMD_UNLINKs among them, and how many of those are watched: the ones that were there when the watch began. It
+    /// begins anew, with another number, when the last of them is answered.
+    private(set) var unlinks = 0
+    private var watched = 0
+    private(set) var watch: UInt32 = 0
     let capacity: Int
 
     init(capacity: Int) {
@@ -61,15 +68,26 @@ struct OutstandingTable {
     subscript(_ index: Int) -> Outstanding { entries[index] }
 
     mutating func remove(_ index: Int) {
-        if !entries[index].isGivenUp { bytes &-= Int(entries[index].length) }
+        let entry = entries[index]
+        if !entry.isGivenUp { memory &-= Int(entry.memory) }
         count &-= 1
         entries[index] = entries[count]
+        guard entry.isUnlink else { return }
+        unlinks &-= 1
+        if entry.isOld { watched &-= 1 }
+        if watched == 0 { watchUnlinks() }
+    }
+
+    private mutating func watchUnlinks() {
+        watch &+= 1
+        watched = unlinks
+        for i in 0..<count where entries[i].isUnlink { entries[i].isOld = true }
     }
 
     mutating func giveUp(_ index: Int) {
         if entries[index].isGivenUp { return }
         entries[index].isGivenUp = true
-        bytes &-= Int(entries[index].length)
+        memory &-= Int(entries[index].memory)
         entries[index].effect = .none
     }
 
@@ -84,9 +102,14 @@ struct OutstandingTable {
         }
         (entries + count).initialize(to: entry)
         count &+= 1
-        bytes &+= Int(entry.length)
+        memory &+= Int(entry.memory)
+        if entry.isUnlink {
+            unlinks &+= 1
+            if watched == 0 { watchUnlinks() }
+        }
         return true
     }
 
-    func age() { for i in 0..<count { entries[i].isOld = true } }
+    /// A configuration or interface was set.
+    func age() { for i in 0..<count where !entries[i].isUnlink { entries[i].isOld = true } }
 }
