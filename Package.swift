@@ -48,7 +48,8 @@ let package = Package(
         .testTarget(name: "GuestAgentTests", dependencies: ["GuestAgent", "TestSupport"]),
         .testTarget(name: "RigTests", dependencies: ["Rig", "TestSupport"]),
         // The preload library itself is no target: what it replaces must not reach a test program.
-        .testTarget(name: "SocketShimTests", dependencies: ["CShim", "TestSupport"], exclude: ["Probe"]),
+        .testTarget(
+            name: "SocketShimTests", dependencies: ["CShim", "CTestShim", "TestSupport"], exclude: ["Probe"]),
         .testTarget(name: "RingBenchTests", dependencies: ["RingBench", "TestSupport"]),
         .testTarget(name: "HouseRulesTests"),
     ],

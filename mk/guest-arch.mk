@@ -146,13 +146,14 @@ $(OUT)/tests/uncooperative: $(PEER_OBJECTS)
 # The program that the preload library's tests run, once for each libc.
 PROBES := $(OUT)/tests/probe-glibc $(OUT)/tests/probe-musl
 PROBE := Tests/SocketShimTests/Probe/probe.c
+PROBE_PARTS := $(wildcard Tests/SocketShimTests/Probe/*.h)
 GNU_CC := $(if $(filter $(ARCH),$(shell uname -m)),gcc,$(ARCH)-linux-gnu-gcc)
 .PHONY: probes
 probes: $(PROBES)
-$(OUT)/tests/probe-glibc: $(PROBE) $(OBJ)/settings
+$(OUT)/tests/probe-glibc: $(PROBE) $(PROBE_PARTS) $(OBJ)/settings
 	@mkdir -p $(@D)
 	@$(GNU_CC) -O1 -Wall -Wextra -Werror $< -o $@
-$(OUT)/tests/probe-musl: $(PROBE) $(OBJ)/settings | $(SYSROOT)/packages
+$(OUT)/tests/probe-musl: $(PROBE) $(PROBE_PARTS) $(OBJ)/settings | $(SYSROOT)/packages
 	@mkdir -p $(@D)
 	@$(CLANG) $(CFLAGS) $< $(SYSROOT)/lib/crt1.o $(SYSROOT)/lib/crti.o $(SYSROOT)/lib/crtn.o \
 	    -fuse-ld=lld -nostdlib -no-pie -L$(SYSROOT)/musl -lc -o $@

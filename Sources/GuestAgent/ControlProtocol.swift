@@ -7,6 +7,11 @@ import RingTransport
 ///     reply    0 magic  4 result (errno, 0 ok)                   8 bytes to follow 12 channel number (CONNECT)
 ///
 /// After a CONNECT that was answered with 0 the socket itself is the connection's byte stream.
+///
+/// A program that does not want to wait for the peer says BEGIN. It is answered at once, with a stream socket
+/// (SCM_RIGHTS) in which there is no room until the peer has accepted, as in a TCP connection that is being made. What
+/// became of it the agent says in the name that it binds its own end to (unix(7), abstract), which is that of the
+/// program's peer: `ringway+…` when it is made, or `ringway-ERRNO…` before it closes that end.
 enum ControlProtocol {
     static let size = 16
     /// "RWC1".
@@ -18,6 +23,7 @@ enum ControlProtocol {
         case status = 2
         /// How the peer answers on a channel, whose number stands in place of the port.
         case progress = 3
+        case begin = 4
     }
 
     struct Request: Equatable {

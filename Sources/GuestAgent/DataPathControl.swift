@@ -6,7 +6,10 @@ import USBIP
 
 /// A program that has connected to `agent.sock` and is not yet, or never becomes, a channel's stream.
 final class ControlClient {
-    let socket: Int32
+    /// The control socket; of a program that does not wait, the agent's end of its stream.
+    var socket: Int32
+    /// Bytes in that stream that are not the program's; 0 where the program waits.
+    var filling = 0
     /// Bytes of the request that have come so far.
     var request: [UInt8] = []
     /// The number of the question to the sysfs worker that it waits for; 0 for none.
@@ -65,7 +68,7 @@ extension DataPath {
         switch request?.operation {
         case .none: reply(slot, EINVAL)
         case .status?: askWorker(slot, json: request?.flags == ControlProtocol.flagJSON)
-        case .connect?: open(slot, request?.port ?? 0)
+        case .connect?, .begin?: open(slot, request?.port ?? 0, waits: request?.operation == .connect)
         case .progress?: reply(slot, 0, progressText(Int(request?.port ?? 0)))
         }
     }
@@ -92,20 +95,57 @@ extension DataPath {
         reply(slot, 0, StatusReport(self, kernel: kernel).text(json: client.wantsJSON))
     }
 
-    /// Opens a channel for a program; it is answered when the peer has.
-    func open(_ slot: Int, _ port: UInt16) {
+    /// Opens a channel for a program; if it waits, it is answered when the peer has.
+    func open(_ slot: Int, _ port: UInt16, waits: Bool) {
         guard let client = clients[slot] else { return }
         guard port > 0 else { return reply(slot, EINVAL) }
         guard link.isUp else { return reply(slot, EHOSTUNREACH) }
         guard let number = channels.firstIndex(where: { connections[$0.number] == nil && $0.isFree() }) else {
             return reply(slot, EADDRNOTAVAIL)
         }
+        if !waits, !giveStream(client, slot) { return }
         let connection = Connection(
             channel: channels[number], socket: client.socket, rules(port, .importer, client.socket))
         connection.client = slot
         connections[number] = connection
         channels[number].open(port: port)
         counters.opened &+= 1
+    }
+
+    /// Answers a program with its stream, whose other end takes the control socket's place.
+    private func giveStream(_ client: ControlClient, _ slot: Int) -> Bool {
+        var filling: Int32 = 0
+        let answer = ControlProtocol.reply(0)
+        // Which bytes fill it is nobody's concern: they come back here.
+        let stream = cs_give_full_stream(
+            client.socket, answer, answer.count, bounce.baseAddress!, bounce.count, &filling)
+        guard stream >= 0 else {
+            reply(slot, cs_errno())
+            return false
+        }
+        events.remove(client.socket)
+        close(client.socket)
+        client.socket = stream
+        client.filling = Int(filling)
+        // A program that closes its end has left. Where that cannot be seen, it is when the peer has answered.
+        _ = events.addHangup(stream, .client, index: slot)
+        return true
+    }
+
+    private func isTold(_ client: ControlClient, _ number: Int) -> Bool {
+        if client.filling == 0 { return send(client.socket, ControlProtocol.reply(0, channel: UInt32(number))) }
+        announce(client, 0)
+        return client.filling == 0
+    }
+
+    /// Says in its name what became of a stream; if it is made, there is room in it from now on.
+    private func announce(_ client: ControlClient, _ result: Int32) {
+        if cs_name_outcome(client.socket, UInt32(result)) != 0 { return }
+        while result == 0, client.filling > 0 {
+            let count = recv(client.socket, bounce.baseAddress, min(client.filling, bounce.count), cs_msg_dontwait())
+            if count <= 0 { return }
+            client.filling -= count
+        }
     }
 
     /// Answers the program that waits on a channel, if there is one; with 0 its socket becomes the stream.
@@ -115,8 +155,7 @@ extension DataPath {
         if result == 0 {
             events.remove(client.socket)
             clients[slot] = nil
-            let reply = ControlProtocol.reply(0, channel: UInt32(number))
-            if !send(client.socket, reply) || !events.addStream(client.socket, channel: number) {
+            if !isTold(client, number) || !events.addStream(client.socket, channel: number) {
                 end(number, .local(errno: EPIPE))
             }
             return
@@ -133,9 +172,13 @@ extension DataPath {
 
     func reply(_ slot: Int, _ result: Int32, _ text: String = "") {
         guard let client = clients[slot] else { return }
-        let body = text.copyBytes()
-        // A status text is far smaller than a socket's buffer; a program that does not read loses it.
-        _ = send(client.socket, ControlProtocol.reply(result, following: body.count) + body)
+        if client.filling > 0 {
+            announce(client, result)
+        } else {
+            let body = text.copyBytes()
+            // A status text is far smaller than a socket's buffer; a program that does not read loses it.
+            _ = send(client.socket, ControlProtocol.reply(result, following: body.count) + body)
+        }
         forgetClient(slot)
         close(client.socket)
     }

@@ -50,6 +50,11 @@ final class EventPoll {
         cs_epoll_ctl(descriptor, EPOLL_CTL_ADD, fd, cs_epollin(), key(source, index)) == 0
     }
 
+    /// Reports, as input, that the other end is gone or says no more.
+    func addHangup(_ fd: Int32, _ source: EventSource, index: Int) -> Bool {
+        cs_epoll_ctl(descriptor, EPOLL_CTL_ADD, fd, cs_epollrdhup(), key(source, index)) == 0
+    }
+
     /// Reports each change of a stream socket, edge-triggered: the caller remembers what is ready.
     func addStream(_ fd: Int32, channel: Int) -> Bool {
         let events = cs_epollin() | cs_epollout() | cs_epollrdhup() | cs_epollet()

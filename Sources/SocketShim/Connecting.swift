@@ -10,7 +10,17 @@ public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ leng
 
     let localPort: UInt16
     switch Identity(of: fd) {
-    case .connected, .accepted: return fail(EISCONN)
+    case .accepted: return fail(EISCONN)
+    case .connected(let own, _):
+        switch waitedFor(fd) {
+        case .pending: return fail(EALREADY)
+        case .established: return Kernel.takeUnasked(fd) ? 0 : fail(EISCONN)
+        case .failed(let error):
+            let isPending = Kernel.takeError(fd) != 0
+            if Kernel.takeUnasked(fd) { return fail(isPending ? error : ECONNABORTED) }
+            guard own.family == target.family else { return next_connect(fd, address, length) }
+            localPort = 0
+        }
     case .listener(let own, let family):
         guard family == target.family, !Kernel.isListening(fd) else { return fail(EISCONN) }
         localPort = Settings.port(ofService: own)
@@ -18,34 +28,80 @@ public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ leng
         guard Kernel.familyOfFreshTCPSocket(fd) == target.family else { return next_connect(fd, address, length) }
         localPort = Kernel.localPort(fd)
     }
-    let result = ChannelRequest(remote: target.asDestination, localPort: localPort, service: service)
-        .connect(inPlaceOf: fd)
+    let result = ChannelRequest(
+        socket: fd, inode: raw_inode(fd), remote: target.asDestination, localPort: localPort, service: service
+    ).connect()
     return result == 0 ? 0 : fail(-result)
+}
+
+/// What has become of a connection that was begun; a socket that is to wait by now does.
+private func waitedFor(_ fd: Int32) -> ConnectionState {
+    let deadline = raw_monotonic_milliseconds() + Settings.timeoutMilliseconds
+    while true {
+        let state = ConnectionState(of: fd)
+        let left = deadline - raw_monotonic_milliseconds()
+        guard state == .pending, !Kernel.isNonBlocking(fd), left > 0 else { return state }
+        _ = raw_poll(fd, Int32(POLLOUT), left)
+    }
 }
 
 /// One connection on its way to the agent.
 private struct ChannelRequest {
+    /// The program's socket, and what it is: other threads may close it meanwhile and use its number again.
+    let socket: Int32
+    let inode: UInt64
     let remote: Endpoint
     let localPort: UInt16
     let service: UInt16
 
-    /// 0, or a negative errno as TCP would give it; then the program's socket is as it was.
-    func connect(inPlaceOf fd: Int32) -> Int32 {
+    /// 0, or a negative errno as TCP would give it; then the program's socket is as it was, unless it is -EINPROGRESS.
+    func connect() -> Int32 {
+        if Kernel.isNonBlocking(socket), let result = begin() { return result }
         let stream = raw_unix_stream()
         guard stream >= 0 else { return stream }
         var result = bindName(stream)
         if result == 0 { result = reachAgent(stream) }
         if result == 0 { result = exchange(stream) }
-        guard result == 0 else {
-            _ = raw_close(stream)
-            return result
+        return put(stream, result)
+    }
+
+    /// Without waiting for the peer: the agent gives the stream at once. There is no room in it until the peer has
+    /// accepted.
+    /// - Returns: nil when the agent cannot give one, but may make the connection if it is waited for.
+    private func begin() -> Int32? {
+        let control = raw_unix_stream()
+        guard control >= 0 else { return control }
+        var stream: Int32 = -1
+        var result = reachAgent(control)
+        if result == 0 { result = exchange(control, stream: &stream) }
+        _ = raw_close(control)
+        guard stream >= 0 else {
+            switch -result {
+            // No descriptors, or too many that wait in sockets for programs that do not fetch them; another agent.
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM, ETOOMANYREFS, EAGAIN, EINVAL: return nil
+            default: return result == 0 ? -ECONNREFUSED : result
+            }
         }
-        return Kernel.put(stream, inPlaceOf: fd)
+        if result == 0 { result = bindName(stream) }
+        Kernel.setUnasked(stream)
+        result = put(stream, result)
+        return result == 0 ? -EINPROGRESS : result
+    }
+
+    /// The stream takes the socket's place when the result is 0, and is closed in any case.
+    private func put(_ stream: Int32, _ result: Int32) -> Int32 {
+        if result == 0, raw_inode(socket) == inode { return Kernel.put(stream, inPlaceOf: socket) }
+        _ = raw_close(stream)
+        // Another thread has closed the socket, or connected it.
+        return result == 0 ? (Identity(of: socket).isForeign ? -EBADF : -EALREADY) : result
     }
 
     /// Takes a local port: the program's own, or one of the range that Linux uses.
     private func bindName(_ stream: Int32) -> Int32 {
-        if localPort != 0 { return bindName(stream, port: localPort) }
+        if localPort != 0 {
+            let result = bindName(stream, port: localPort)
+            return result == -EADDRINUSE ? -EADDRNOTAVAIL : result
+        }
         let first: UInt32 = 32_768
         let count: UInt32 = 28_232
         let start = raw_random() % count
@@ -90,20 +146,21 @@ private struct ChannelRequest {
         }
     }
 
-    /// Asks for the channel and waits for the agent's answer, which comes when the peer has accepted.
-    private func exchange(_ stream: Int32) -> Int32 {
-        var request = AgentRequest(service: service)
+    /// Asks for the channel and waits for the agent's answer, which comes when the peer has accepted; or at once with a
+    /// stream, where there is room for one.
+    private func exchange(_ stream: Int32, stream given: UnsafeMutablePointer<Int32>? = nil) -> Int32 {
+        var request = AgentRequest(operation: given == nil ? 1 : 4, service: service)
         guard raw_send(stream, &request, MemoryLayout<AgentRequest>.size) == MemoryLayout<AgentRequest>.size else {
             report("the agent closed the connection before it was asked; see `ringway status`")
             return -ECONNREFUSED
         }
         let deadline = raw_monotonic_milliseconds() + Settings.timeoutMilliseconds
         var reply = AgentReply()
-        let result = receive(stream, &reply, count: MemoryLayout<AgentReply>.size, deadline: deadline)
+        let result = receive(stream, &reply, count: MemoryLayout<AgentReply>.size, deadline: deadline, given)
         guard result == 0 else {
             if result == -ETIMEDOUT {
                 report("the agent did not answer in time at ", agentPath: true, "; is it stopped?")
-            } else {
+            } else if result != -EMFILE {
                 report("the agent closed the connection without an answer; see `ringway status`")
             }
             return result
@@ -114,6 +171,11 @@ private struct ChannelRequest {
             return -ECONNREFUSED
         }
         guard reply.result != 0 else { return 0 }
+        switch Int32(reply.result) {
+        case EHOSTUNREACH, EADDRNOTAVAIL, EACCES, EPERM: break
+        // A stream that the agent cannot give is asked for in the other way.
+        default: if given != nil { return -Int32(reply.result) }
+        }
         explainRefusal(stream, reply, deadline: deadline)
         return -Int32(reply.result)
     }
@@ -148,16 +210,20 @@ private struct ChannelRequest {
 
     /// Fills the buffer; -ETIMEDOUT, or -ECONNREFUSED when the agent goes away.
     private func receive(
-        _ stream: Int32, _ buffer: UnsafeMutableRawPointer, count: Int, deadline: Int64
+        _ stream: Int32, _ buffer: UnsafeMutableRawPointer, count: Int, deadline: Int64,
+        _ descriptor: UnsafeMutablePointer<Int32>? = nil
     ) -> Int32 {
         var done = 0
         while done < count {
             let left = deadline - raw_monotonic_milliseconds()
             guard left > 0 else { return -ETIMEDOUT }
-            let ready = raw_wait_readable(stream, left)
+            let ready = raw_poll(stream, Int32(POLLIN), left)
             if ready <= 0 { continue }  // time is over, or a signal: the loop looks at the clock
-            let got = raw_receive(stream, buffer + done, count - done)
+            let got =
+                descriptor.map { raw_receive_with(stream, buffer + done, count - done, $0) }
+                ?? raw_receive(stream, buffer + done, count - done)
             if got == -EINTR { continue }
+            if got == -EMFILE { return got }
             guard got > 0 else { return -ECONNREFUSED }
             done += Int(got)
         }
@@ -190,7 +256,7 @@ private struct ChannelRequest {
 private struct AgentRequest {
     static var magicNumber: UInt32 { 0x3143_5752 }  // "RWC1"
     let magic = AgentRequest.magicNumber
-    let operation: UInt16 = 1  // CONNECT
+    let operation: UInt16  // CONNECT or BEGIN
     let service: UInt16
     let flags: UInt32 = 0
     let reserved: UInt32 = 0

@@ -49,6 +49,37 @@ enum Identity {
     }
 }
 
+/// What has become of a connection that `connect` began. The agent says it in the name of its end, which is the name of
+/// the program's peer: so it is known to every process that has the descriptor, and is still there when the agent has
+/// closed its end.
+enum ConnectionState: Equatable {
+    /// The peer has not answered.
+    case pending
+    case established
+    /// It was not made, and why: an errno.
+    case failed(Int32)
+
+    init(of fd: Int32) {
+        self = Self.named(fd) ?? .pending
+        // The name comes before the end; an agent that was killed leaves none.
+        if self == .pending, raw_poll(fd, 0, 0) & Int32(POLLHUP) != 0 { self = Self.named(fd) ?? .failed(ECONNREFUSED) }
+    }
+
+    private static func named(_ fd: Int32) -> ConnectionState? {
+        var address = sockaddr_un()
+        var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        guard raw_getpeername(fd, &address, &length) == 0, length > 2 else { return nil }
+        return withUnsafeBytes(of: &address) { bytes in
+            let name = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + 2
+            var scanner = Scanner(name, count: Int(length) - 2)
+            guard scanner.skip(0), scanner.skip("ringway-"), let error = scanner.decimal(limit: 4095) else {
+                return .established
+            }
+            return .failed(Int32(error))
+        }
+    }
+}
+
 /// The path of a service's listening socket.
 enum ServicePath {
     static func append(service: UInt16, _ family: Family, to text: inout Text) {

@@ -16,6 +16,30 @@ enum Kernel {
         return raw_getpeername(fd, &address, &length) == 0
     }
 
+    static func isNonBlocking(_ fd: Int32) -> Bool {
+        let status = raw_fcntl(fd, F_GETFL, 0)
+        return status >= 0 && status & O_NONBLOCK != 0
+    }
+
+    /// Takes the error that is pending on a socket; 0 for none.
+    static func takeError(_ fd: Int32) -> Int32 { option(fd, SOL_SOCKET, SO_ERROR) ?? 0 }
+
+    /// Whether a connection that was made without waiting has been asked for by no second `connect` yet: that one is
+    /// told how the first came out. The mark is the socket's priority, which AF_UNIX has no use for, so that every
+    /// process that has the descriptor sees it.
+    static func takeUnasked(_ fd: Int32) -> Bool {
+        guard option(fd, SOL_SOCKET, SO_PRIORITY) == 1 else { return false }
+        setPriority(fd, 0)
+        return true
+    }
+
+    static func setUnasked(_ fd: Int32) { setPriority(fd, 1) }
+
+    private static func setPriority(_ fd: Int32, _ value: Int32) {
+        var value = value
+        _ = raw_setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
     static func isListening(_ fd: Int32) -> Bool { option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1 }
 
     /// The family of a TCP socket that is neither connected nor listening: one that may become a

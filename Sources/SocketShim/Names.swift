@@ -14,6 +14,10 @@ public func shimGetsockname(
     case .accepted(let service, let family):
         return Endpoint.loopback(family, port: Settings.port(ofService: service)).write(to: address, length: length)
     case .connected(let local, _):
+        // A connection that was not made has no address, and keeps its port.
+        if case .failed = ConnectionState(of: fd) {
+            return Endpoint.wildcard(local.family, port: local.port).write(to: address, length: length)
+        }
         return local.write(to: address, length: length)
     }
 }
@@ -29,8 +33,7 @@ public func shimGetpeername(
     case .accepted(_, let family):
         return peerEndpoint(fd, family).write(to: address, length: length)
     case .connected(_, let remote):
-        // A connection that is over has no peer, there as here.
-        guard Kernel.isConnected(fd) else { return fail(ENOTCONN) }
+        guard ConnectionState(of: fd) == .established else { return fail(ENOTCONN) }
         return remote.write(to: address, length: length)
     }
 }

@@ -6,6 +6,12 @@ import CSocketShim
 public func shimSetsockopt(
     _ fd: Int32, _ level: Int32, _ name: Int32, _ value: UnsafeRawPointer?, _ length: socklen_t
 ) -> Int32 {
+    // More room would end the wait for the peer.
+    if level == SOL_SOCKET, name == SO_SNDBUF || name == SO_SNDBUFFORCE, case .connected = Identity(of: fd),
+        ConnectionState(of: fd) == .pending
+    {
+        return 0
+    }
     guard let option = InternetOption(level: level, name: name), !Identity(of: fd).isForeign else {
         return next_setsockopt(fd, level, name, value, length)
     }
@@ -23,6 +29,7 @@ public func shimGetsockopt(
     _ fd: Int32, _ level: Int32, _ name: Int32, _ value: UnsafeMutableRawPointer?,
     _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
+    if level == SOL_SOCKET, name == SO_ERROR { return connectionError(fd, value, length) }
     guard let option = InternetOption(level: level, name: name), let family = Identity(of: fd).family else {
         return next_getsockopt(fd, level, name, value, length)
     }
@@ -35,7 +42,7 @@ public func shimGetsockopt(
         // All zeros says "nothing known"; the first byte of TCP_INFO is the state.
         let count = level == tcpProtocol ? min(room, 104) : 0
         for index in 0..<count { value.storeBytes(of: 0, toByteOffset: index, as: UInt8.self) }
-        if count > 0 { value.storeBytes(of: Kernel.isListening(fd) ? 10 : 1, as: UInt8.self) }
+        if count > 0 { value.storeBytes(of: connectionState(fd), as: UInt8.self) }
         length.pointee = socklen_t(count)
         return 0
     case .identity(let isDomain):
@@ -43,6 +50,29 @@ public func shimGetsockopt(
     case .number(let usual):
         return store(usual, value, room: room, length)
     }
+}
+
+/// As TCP_INFO says it (include/net/tcp_states.h).
+private func connectionState(_ fd: Int32) -> UInt8 {
+    if Kernel.isListening(fd) { return 10 }
+    guard case .connected = Identity(of: fd) else { return 1 }
+    switch ConnectionState(of: fd) {
+    case .established: return 1
+    case .pending: return 2
+    case .failed: return 7
+    }
+}
+
+/// SO_ERROR: a connection that was not made has the kernel's "reset" pending, which stands for the reason.
+private func connectionError(
+    _ fd: Int32, _ value: UnsafeMutableRawPointer?, _ length: UnsafeMutablePointer<socklen_t>?
+) -> Int32 {
+    let result = next_getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length)
+    guard result == 0, let value, let length, length.pointee >= 4,
+        value.loadUnaligned(as: Int32.self) == ECONNRESET, case .connected = Identity(of: fd),
+        case .failed(let error) = ConnectionState(of: fd)
+    else { return result }
+    return store(error, value, room: 4, length)
 }
 
 private func store(
@@ -73,6 +103,7 @@ private enum InternetOption {
             case SO_DOMAIN: self = .identity(isDomain: true)
             case SO_PROTOCOL: self = .identity(isDomain: false)
             case SO_REUSEPORT: self = .number(0)  // newer kernels refuse it for AF_UNIX
+            case SO_PRIORITY: self = .number(0)  // a mark of ours (Kernel.takeUnasked)
             default: return nil
             }
         case tcpProtocol: self = Self.tcp(name)

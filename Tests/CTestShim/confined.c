@@ -43,7 +43,8 @@ static const struct {
   long number;
 } calls[] = {
     {"read", SYS_read}, {"write", SYS_write}, {"openat", SYS_openat}, {"close", SYS_close}, {"socket", SYS_socket},
-    {"sched_yield", SYS_sched_yield}, {"fcntl", SYS_fcntl}, {"sendmsg", SYS_sendmsg}, {"getpid", SYS_getpid},
+    {"sched_yield", SYS_sched_yield}, {"ppoll", SYS_ppoll}, {"fcntl", SYS_fcntl}, {"sendmsg", SYS_sendmsg},
+    {"getpid", SYS_getpid}, {"socketpair", SYS_socketpair},
     {"mprotect", SYS_mprotect}, {"madvise", SYS_madvise}, {"brk", SYS_brk},
     {"execve", SYS_execve}, {"clone", SYS_clone}, {"ptrace", SYS_ptrace}, {"kill", SYS_kill}, {"ioctl", SYS_ioctl},
     {"unlinkat", SYS_unlinkat}, {"setuid", SYS_setuid}, {"mount", SYS_mount}, {"bpf", SYS_bpf},

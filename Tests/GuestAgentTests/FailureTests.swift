@@ -128,7 +128,7 @@ import Testing
     @Test(arguments: Setting.all)
     func otherGeometry(_ setting: Setting) throws {
         let guests = try Guests(setting)
-        try guests.start(.a)
+        try guests.startAndWait(.a)
         try guests.startAndWait(.b, ["--channels=2", "--ring-size=4K"])
         let sentences = [
             "side b is configured with channels=2 ring-size=4096 opens-a=1, this side with channels=4 "

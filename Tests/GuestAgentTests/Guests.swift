@@ -65,9 +65,9 @@ final class Guests {
         return [
             "agent", "--side", side.name, "--section-a", "file:\(file),size=\(Self.sectionSize)", "--section-b",
             "file:\(file),offset=\(Self.sectionSize),size=\(Self.sectionSize)",
-            "--heartbeat-ms=50", "--heartbeat-misses=20",
         ]
             + [
+                "--heartbeat-ms=50", "--heartbeat-misses=20",
                 "--doorbell=\(setting.doorbells ? "eventfd:\(first),\(first + 1)" : "none")",
                 "--connect-timeout-ms=2000", "--channels=\(geometry.channels)", "--ring-size=\(geometry.ringCapacity)",
                 "--runtime-dir=\(runtime(side))",

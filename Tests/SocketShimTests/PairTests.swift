@@ -37,6 +37,23 @@ struct PairTests {
         #expect(overRing.errors.hasPrefix("ringway: connection to service \(port): "))
     }
 
+    @Test("a connection that is not waited for, across two agents, as over TCP", arguments: Variant.agents)
+    func connecting(_ variant: Variant) throws {
+        let listener = try TCPListener(.v4)
+        listener.echoForEver()
+        let overTCP = try Probe.run(variant, "connecting", .v4, port: listener.port, runtimeDirectory: nil)
+        let pair = try AgentPair(variant)
+        let service = try EchoService(pair.serving, port: listener.port)
+        let overRing = try Probe.run(
+            variant, "connecting", .v4, port: listener.port, runtimeDirectory: pair.connecting)
+        #expect(overRing.lines == overTCP.lines)
+        #expect(service.connections == 1)
+        let port = try TCPListener.freePort(.v4)
+        let refusedByTCP = try Probe.run(variant, "connecting", .v4, port: port, runtimeDirectory: nil)
+        let refused = try Probe.run(variant, "connecting", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(refused.lines == refusedByTCP.lines)
+    }
+
     @Test("four threads share the channels", arguments: Variant.agents)
     func threads(_ variant: Variant) throws {
         let pair = try AgentPair(variant)

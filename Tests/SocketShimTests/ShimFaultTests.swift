@@ -60,6 +60,21 @@ struct ShimFaultTests {
         #expect(result.lines.last == "echo: welcome any")
     }
 
+    @Test("an agent that has no stream to give is waited for", arguments: Variant.built)
+    func noStream(_ variant: Variant) throws {
+        let agent = try FakeAgent(.noStream)
+        let result = try Probe.run(variant, "keep-flags", .v4, port: 3240, runtimeDirectory: agent)
+        #expect(result.errors == "" && result.lines.contains("connect: ok"), "\(result.lines)")
+        #expect(agent.requests.map { $0[1] } == [4, 1])
+    }
+
+    @Test("an agent that dies before a connection is made: ECONNREFUSED, and another try", arguments: Variant.built)
+    func lostAgent(_ variant: Variant) throws {
+        let result = try Probe.run(variant, "lost", .v4, port: 3240, runtimeDirectory: FakeAgent(.vanish))
+        #expect(result.lines.contains("SO_ERROR: \(ECONNREFUSED) length 4"), "\(result.lines)")
+        #expect(result.lines.suffix(2) == ["connect again: ECONNABORTED", "connect again: EINPROGRESS"])
+    }
+
     @Test("no message goes into a program's own descriptor 2", arguments: Variant.built)
     func ownDescriptor(_ variant: Variant) throws {
         let folder = try ScratchFolder()

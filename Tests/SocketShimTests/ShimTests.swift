@@ -25,7 +25,7 @@ struct ShimTests {
 
     @Test(
         "a client sees over the ring what it sees over TCP", arguments: cases,
-        ["client", "wildcard", "exec", "quiet", "followers"])
+        ["client", "wildcard", "exec", "quiet", "followers", "connecting"])
     func client(_ this: Case, mode: String) throws {
         let listener = try TCPListener(this.family)
         listener.echoForEver()
@@ -35,7 +35,8 @@ struct ShimTests {
         #expect(overRing.lines == overTCP.lines)
         #expect(overRing.status == 0 && overRing.errors == "")
         #expect(overTCP.lines.count > 1)
-        #expect(agent.requests == [[0x3143_5752, 1, UInt32(listener.port), 0, 0]])
+        let operation: UInt32 = mode == "connecting" ? 4 : 1
+        #expect(agent.requests == [[0x3143_5752, operation, UInt32(listener.port), 0, 0]])
     }
 
     @Test("options that are no integers", arguments: cases.filter(\.variant.isNative))
@@ -66,6 +67,43 @@ struct ShimTests {
         #expect(overRing.lines == overTCP.lines)
         let line = "ringway: connection to service \(port): nobody listens at the peer\n"
         #expect(overRing.errors == line + line)
+    }
+
+    @Test("a socket that is to wait by the second connect() does", arguments: cases.filter(\.variant.isNative))
+    func waits(_ this: Case) throws {
+        let listener = try TCPListener(this.family)
+        let overTCP = try this.run("waits", port: listener.port, in: nil)
+        let overRing = try this.run("waits", port: listener.port, in: FakeAgent(.whenWaiting))
+        #expect(overRing.lines == overTCP.lines && overRing.errors == "")
+        #expect(
+            overRing.lines.filter { $0.hasPrefix("connect again") } == ["connect again: ok", "connect again: EISCONN"])
+    }
+
+    @Test("200 connections at once are begun", arguments: cases)
+    func burst(_ this: Case) throws {
+        let result = try this.run("burst", port: 3240, in: FakeAgent(.echo))
+        #expect(result.lines == ["200 begun, 200 made"] && result.errors == "")
+    }
+
+    @Test("a connection that is not waited for is refused as TCP's is", arguments: cases)
+    func refusedLater(_ this: Case) throws {
+        let port = try TCPListener.freePort(this.family)
+        let overTCP = try this.run("connecting", port: port, in: nil)
+        let overRing = try this.run("connecting", port: port, in: FakeAgent(.refuse(ECONNREFUSED, "")))
+        #expect(overRing.lines == overTCP.lines)
+        #expect(overRing.lines.contains("SO_ERROR: 111 length 4") && overRing.errors == "")
+    }
+
+    @Test("a connection that nobody answers is as TCP's is: no room, nothing to read, no peer", arguments: cases)
+    func unanswered(_ this: Case) throws {
+        // A queue of one with somebody in it: TCP says nothing to the next.
+        let listener = try TCPListener(this.family, backlog: 0)
+        let first = try connectTCP(this.family, port: listener.port)
+        defer { close(first) }
+        let overTCP = try this.run("unanswered", port: listener.port, in: nil)
+        let overRing = try this.run("unanswered", port: listener.port, in: FakeAgent(.silence))
+        #expect(overRing.lines == overTCP.lines)
+        #expect(overRing.lines.contains("send: EAGAIN") && overRing.lines.contains("connect again: EALREADY"))
     }
 
     @Test("the agent's errno is the program's", arguments: Variant.built, [EHOSTUNREACH, ETIMEDOUT, EACCES])

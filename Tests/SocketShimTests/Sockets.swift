@@ -42,14 +42,14 @@ final class TCPListener: Sendable {
     let port: UInt16
     private let fd: Int32
 
-    init(_ family: IPFamily) throws {
+    init(_ family: IPFamily, backlog: Int32 = 64) throws {
         let listener = socket(family == .v4 ? AF_INET : AF_INET6, cs_sock_stream() | cs_sock_cloexec(), 0)
         guard listener >= 0 else { throw SystemFailure("socket") }
         var address = loopback(family, port: 0)
         var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
         let size = family == .v4 ? socklen_t(MemoryLayout<sockaddr_in>.size) : length
         let isBound = withAddress(&address) { bind(listener, $0, size) == 0 && getsockname(listener, $0, &length) == 0 }
-        guard isBound, listen(listener, 64) == 0 else {
+        guard isBound, listen(listener, backlog) == 0 else {
             close(listener)
             throw SystemFailure("listen on the loopback")
         }

@@ -113,7 +113,19 @@ int cs_peer_credentials(int fd, int *_Nonnull pid, unsigned *_Nonnull uid, unsig
 // accept4 (a GNU call), without waiting; the descriptor is close-on-exec and non-blocking.
 int cs_accept(int listener);
 
-// SCM_RIGHTS: the CMSG_* macros. One byte of data goes with the descriptor.
+// Makes a connected pair of streams, non-blocking, and sends one end along with an answer (SCM_RIGHTS). Nothing can be
+// written to that end: it is full of the filler, as often as there is room. Returns the other end, close-on-exec, and
+// how many bytes of filler are to be read from it; or -1 with errno.
+int cs_give_full_stream(
+    int socket, const void *_Nonnull answer, size_t size, const void *_Nonnull filler, size_t room,
+    int *_Nonnull filled);
+// Gives a socket the name that says what became of a connection (unix(7), abstract): `ringway+000/…`, or
+// `ringway-ERR/…` with an errno in decimal. 0, or -1 with errno.
+int cs_name_outcome(int socket, unsigned error);
+
+// SCM_RIGHTS: the CMSG_* macros. A descriptor goes with the bytes, without waiting; 0, or -1.
+int cs_send_with(int socket, const void *_Nonnull bytes, size_t size, int fd);
+// One byte of data goes with the descriptor.
 int cs_send_descriptor(int socket, int fd);
 int cs_receive_descriptor(int socket);
 

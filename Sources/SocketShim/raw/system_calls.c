@@ -72,14 +72,32 @@ int raw_receive(int fd, void *bytes, size_t count) {
   return (int)call(SYS_recvfrom, fd, (long)bytes, (long)count, 0, 0, 0);
 }
 
+int raw_receive_with(int fd, void *bytes, size_t count, int *descriptor) {
+  struct iovec part = {bytes, count};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  int got = (int)call(SYS_recvmsg, fd, (long)&message, MSG_CMSG_CLOEXEC, 0, 0, 0);
+  struct cmsghdr *found = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+  // A process that may have no more descriptors gets none.
+  if (got > 0 && message.msg_flags & MSG_CTRUNC) return -EMFILE;
+  if (found && found->cmsg_level == SOL_SOCKET && found->cmsg_type == SCM_RIGHTS)
+    __builtin_memcpy(descriptor, CMSG_DATA(found), sizeof *descriptor);
+  return got;
+}
+
 int raw_write(int fd, const void *bytes, size_t count) {
   return (int)call(SYS_write, fd, (long)bytes, (long)count, 0, 0, 0);
 }
 
-int raw_wait_readable(int fd, int64_t milliseconds) {
-  struct pollfd wanted = {.fd = fd, .events = POLLIN};
+int raw_poll(int fd, int events, int64_t milliseconds) {
+  struct pollfd wanted = {.fd = fd, .events = (short)events};
   struct timespec limit = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
-  return (int)call(SYS_ppoll, (long)&wanted, 1, (long)&limit, 0, 0, 0);
+  int count = (int)call(SYS_ppoll, (long)&wanted, 1, (long)&limit, 0, 0, 0);
+  return count > 0 ? wanted.revents : count;
 }
 
 int64_t raw_monotonic_milliseconds(void) {

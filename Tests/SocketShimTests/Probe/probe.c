@@ -27,6 +27,12 @@ static const char *name_of(int error) {
   switch (error) {
   case 0: return "0";
   case EACCES: return "EACCES";
+  case EAGAIN: return "EAGAIN";
+  case EALREADY: return "EALREADY";
+  case ECONNABORTED: return "ECONNABORTED";
+  case ECONNRESET: return "ECONNRESET";
+  case EINPROGRESS: return "EINPROGRESS";
+  case EPIPE: return "EPIPE";
   case EADDRINUSE: return "EADDRINUSE";
   case EADDRNOTAVAIL: return "EADDRNOTAVAIL";
   case EBADF: return "EBADF";
@@ -365,6 +371,8 @@ static int followers(void) {
   return 0;
 }
 
+#include "connecting.h"
+
 // errno is untouched by a call that works.
 static int quiet(void) {
   errno = 12345;
@@ -489,7 +497,8 @@ int main(int count, char **arguments) {
       {"client", client}, {"wildcard", wildcard}, {"refused", refused}, {"server", server},
       {"hold", hold}, {"keep-flags", keep_flags}, {"quiet", quiet}, {"others", others},
       {"own-stderr", own_stderr}, {"threads", threads}, {"structures", structures},
-      {"followers", followers},
+      {"followers", followers}, {"connecting", connecting}, {"unanswered", unanswered},
+      {"waits", waits}, {"burst", burst}, {"lost", lost},
   };
   if (count < 4) return 64;
   alarm(120);  // whatever it waits for

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -26,9 +27,11 @@ int raw_fcntl(int fd, int command, long argument);
 int raw_dup3(int from, int to, int flags);
 int raw_send(int fd, const void *_Nonnull bytes, size_t count);
 int raw_receive(int fd, void *_Nonnull bytes, size_t count);
+// And the descriptor that comes with the bytes; it stays what it was when none does.
+int raw_receive_with(int fd, void *_Nonnull bytes, size_t count, int *_Nonnull descriptor);
 int raw_write(int fd, const void *_Nonnull bytes, size_t count);
-// Waits until fd can be read: 1, 0 when the time is over, or -errno.
-int raw_wait_readable(int fd, int64_t milliseconds);
+// Waits for events: those that are there, 0 when the time is over, or -errno.
+int raw_poll(int fd, int events, int64_t milliseconds);
 int64_t raw_monotonic_milliseconds(void);
 int raw_make_folder(const char *_Nonnull path, unsigned mode);
 int raw_open_folder(const char *_Nonnull path);
