@@ -310,10 +310,6 @@ final class Storm {
 
     func report() throws {
         let counters = try victim.status()["counters"] as? [String: Int] ?? [:]
-        let log = try victim.logLines()
-        if let line = log.first(where: { $0.contains("ERROR: AddressSanitizer") || $0.contains("Fatal error") }) {
-            throw Failed(message: "the agent's log has: \(line)")
-        }
         print("\(counted) mutations that the agent has looked at since, \(uncounted) that cost the honest connection")
         print("\(honestBytes >> 20) MB on the honest connection, each byte compared")
         print("\(counters["times-up"] ?? 0) times up, \(rounds) rounds")
@@ -322,12 +318,18 @@ final class Storm {
         print("faults: \(Self.list(faults)), and \(lostFaults) that were gone before the agent was asked")
         print("why the link waited: \(Self.list(reasons))")
         print("counters: \(Self.list(counters))")
+        print("the agent's memory: \(memoryAtFirst), now \(victim.residentMemory())")
+        // What is known is said even if the rest cannot be asked any more.
+        fflush(nil)
+        let log = try victim.logLines()
+        if let line = log.first(where: { $0.contains("ERROR: AddressSanitizer") || $0.contains("Fatal error") }) {
+            throw Failed(message: "the agent's log has: \(line)")
+        }
         let refusals = log.compactMap { line in
             line.range(of: "does not allow: ").map { String(line[$0.upperBound...].prefix { $0 != ";" }.prefix(40)) }
         }
         let refused = Dictionary(refusals.map { ($0, 1) }, uniquingKeysWith: +)
         print("refused by the guard, as far as the log has room: \(Self.list(refused))")
-        print("the agent's memory: \(memoryAtFirst), now \(victim.residentMemory())")
         let missing =
             Self.faultWords.keys.filter { faults[$0] == nil } + Self.reasonWords.keys.filter { reasons[$0] == nil }
         guard missing.isEmpty else { throw Failed(message: "never seen: \(missing.sorted().joined(separator: ", "))") }
