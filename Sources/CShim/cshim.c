@@ -55,7 +55,8 @@ bool cs_peer_may_ask(int fd, unsigned group) {
   return false;
 }
 
-int cs_send_with(int socket, const void *bytes, size_t size, int fd) {
+// SCM_RIGHTS: a descriptor goes with the bytes, without waiting; 0, or -1.
+static int send_with(int socket, const void *bytes, size_t size, int fd) {
   struct iovec vector = {(void *)bytes, size};
   union {
     struct cmsghdr header;
@@ -75,15 +76,13 @@ int cs_send_with(int socket, const void *bytes, size_t size, int fd) {
   return syscall(SYS_sendmsg, socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size ? 0 : -1;
 }
 
-int cs_send_descriptor(int socket, int fd) { return cs_send_with(socket, "F", 1, fd); }
-
 int cs_give_full_stream(int socket, const void *answer, size_t size, const void *filler, size_t room, int *filled) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return -1;
   ssize_t count;
   *filled = 0;
   while ((count = send(ends[1], filler, room, MSG_NOSIGNAL)) > 0) *filled += (int)count;
-  if (errno != EAGAIN || cs_send_with(socket, answer, size, ends[1]) != 0) {
+  if (errno != EAGAIN || send_with(socket, answer, size, ends[1]) != 0) {
     close(ends[0]);
     ends[0] = -1;
   }
@@ -103,29 +102,6 @@ int cs_name_outcome(int socket, unsigned error) {
     if (error != 0) address.sun_path[8] = '-';
   }
   return bind(socket, (struct sockaddr *)&address, offsetof(struct sockaddr_un, sun_path) + 29);
-}
-
-int cs_receive_descriptor(int socket) {
-  char byte;
-  struct iovec vector = {&byte, 1};
-  union {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
-  } control;
-  struct msghdr message = {0};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof control.bytes;
-  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) return -1;
-  struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-  if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
-    errno = EBADMSG;
-    return -1;
-  }
-  int fd;
-  memcpy(&fd, CMSG_DATA(c), sizeof fd);
-  return fd;
 }
 
 static struct watched {

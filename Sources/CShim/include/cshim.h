@@ -123,12 +123,6 @@ int cs_give_full_stream(
 // `ringway-ERR/…` with an errno in decimal. 0, or -1 with errno.
 int cs_name_outcome(int socket, unsigned error);
 
-// SCM_RIGHTS: the CMSG_* macros. A descriptor goes with the bytes, without waiting; 0, or -1.
-int cs_send_with(int socket, const void *_Nonnull bytes, size_t size, int fd);
-// One byte of data goes with the descriptor.
-int cs_send_descriptor(int socket, int fd);
-int cs_receive_descriptor(int socket);
-
 // SIGBUS on a watched mapping becomes a flag: the handler maps zeros over the whole range, so the
 // faulting access completes, and counts. At most CS_WATCHED_RANGES ranges.
 #define CS_WATCHED_RANGES 16
