@@ -109,10 +109,14 @@ final class AgentResources {
         let path = directory + "/agent.sock"
         let listener = LocalSocket.listen(path)
         if listener >= 0 {
-            if group == 0 || path.withCString({ chown($0, uid_t.max, group) == 0 && chmod($0, 0o660) == 0 }) {
-                return listener
+            if group == 0 { return listener }
+            // Who may connect may also listen: the group's programs make their sockets in `port`.
+            for path in [path, directory + "/port"]
+            where path.withCString({ chown($0, uid_t.max, group) != 0 || chmod($0, 0o770) != 0 }) {
+                throw Diagnostic.system(
+                    "giving \(path) to group \(group)", cs_errno(), "check `group`, and run as root")
             }
-            throw Diagnostic.system("giving \(path) to group \(group)", cs_errno(), "check `group`, and run as root")
+            return listener
         }
         if cs_errno() == EADDRINUSE {
             throw Diagnostic(

@@ -152,7 +152,8 @@ final class Connection {
                 let source = try next(&hold, bounce)
                 if source.count == 0 { break }
                 let flags = cs_msg_dontwait() | cs_msg_nosignal()
-                let count = send(socket, source.baseAddress, source.count, flags)
+                var count = send(socket, source.baseAddress, source.count, flags)
+                if count < 0, cs_errno() == EPIPE, isDeaf() { count = source.count }
                 if count < 0 {
                     let error = cs_errno()
                     if error == EINTR { continue }
@@ -177,6 +178,14 @@ final class Connection {
         if rules?.violation != nil { throw .refused(.inward) }
         if failure != 0 { throw .local(errno: failure) }
         return (moved, ring)
+    }
+
+    /// Whether the program wants to read no more, and may still send: what comes is dropped then, as a TCP socket drops
+    /// it that was shut down for reading.
+    private func isDeaf() -> Bool {
+        var byte: UInt8 = 0
+        return !localFinished
+            && (recv(socket, &byte, 1, cs_msg_dontwait() | cs_msg_peek()) > 0 || cs_errno() == EAGAIN)
     }
 
     /// How many bytes there are to read.

@@ -21,6 +21,7 @@ extension DataPath {
         case .peerFinished: break
         case .peerReset:
             counters.reset &+= 1
+            passRest(number)
             answerClient(number, ECONNREFUSED)
             release(number)
         case .closed: release(number)
@@ -44,13 +45,9 @@ extension DataPath {
 
     /// The peer opened a connection to a service of this guest.
     func serve(_ channel: Channel, _ port: UInt16) {
-        var socket: Int32 = -1
-        for family in [".4", ".6"] {
-            socket = LocalSocket.connect(compose("port/\(port)\(family)"))
-            if socket >= 0 { break }
-            // A full backlog: the record stays as it is, and the next look tries again.
-            if cs_errno() == EAGAIN { return }
-        }
+        let socket = connectService(port)
+        // A full backlog: the record stays as it is, and the next look tries again.
+        if socket < 0, cs_errno() == EAGAIN { return }
         guard socket >= 0, events.addStream(socket, channel: channel.number) else {
             if socket >= 0 { close(socket) }
             counters.refused &+= 1
@@ -60,6 +57,20 @@ extension DataPath {
         channel.accept()
         counters.accepted &+= 1
         connections[channel.number] = Connection(channel: channel, socket: socket, rules(port, .exporter, socket))
+    }
+
+    /// A program's listener: one alone, or those in turn that share the port (SO_REUSEPORT), of either family.
+    /// - Returns: the descriptor, or -1 with errno; EAGAIN when somebody listens, and every backlog is full.
+    private func connectService(_ port: UInt16) -> Int32 {
+        var failure = ECONNREFUSED
+        for attempt in 0..<18 {
+            let place = attempt < 2 ? "" : digits(UInt64((attempt / 2 + Int(counters.accepted)) & 7))
+            let socket = LocalSocket.connect(compose("port/\(port)\(attempt & 1 == 0 ? ".4" : ".6")\(place)"))
+            if socket >= 0 { return socket }
+            if cs_errno() == EAGAIN { failure = EAGAIN }
+        }
+        cs_set_errno(failure)
+        return -1
     }
 
     /// The guard of a connection to a port; nil when its bytes are no USB/IP, or nobody is to look at them.
@@ -102,6 +113,15 @@ extension DataPath {
         }
         if let failure { end(number, failure) }
         return moved > 0
+    }
+
+    /// What the peer sent before it gave the connection up is the program's, as on a TCP connection that is reset: as
+    /// much of it as its socket has room for.
+    func passRest(_ number: Int) {
+        guard let connection = connections[number], connection.client == nil else { return }
+        do throws(ConnectionEnd) {
+            counters.bytesIn &+= UInt64(try connection.pumpInward(peerPolls: true, bounce: bounce).moved)
+        } catch {}
     }
 
     /// Half-close, each way.

@@ -7,12 +7,14 @@ final class RunCommand {
     let runtimeDirectory: String
     let library: String?
     let ports: [String]
+    let isVerbose: Bool
     let program: [String]
 
     private init(_ arguments: CommandArguments, program: [String]) {
         runtimeDirectory = arguments.runtimeDirectory
         library = arguments.value("--preload")
         ports = arguments.all("--port")
+        isVerbose = arguments.has("--verbose")
         self.program = program
     }
 
@@ -20,7 +22,8 @@ final class RunCommand {
     static func parse(_ arguments: [String]) throws(Diagnostic) -> RunCommand {
         let end = arguments.firstIndex { $0 == "--" } ?? arguments.count
         let own = try CommandArguments.parse(
-            Array(arguments[..<end]), command: "run", values: ["--preload", "--port"], repeatable: "--port")
+            Array(arguments[..<end]), command: "run", flags: ["--verbose"], values: ["--preload", "--port"],
+            repeatable: "--port")
         let command = RunCommand(own, program: Array(arguments.dropFirst(end + 1)))
         for port in command.ports where !isPort(port) {
             throw Diagnostic(.usage, "run: --port \(port) must be PORT or PORT:SERVICE, numbers from 1 to 65535")
@@ -48,11 +51,13 @@ final class RunCommand {
         }
         let before = environment("LD_PRELOAD")
         let words = Self.pointers(program)
-        let variables = Self.pointers([
+        var settings = [
             "LD_PRELOAD=" + (before.isEmpty ? library : library + ":" + before),
             "RINGWAY_RUNTIME_DIR=" + runtimeDirectory,
             "RINGWAY_PORTS=" + (ports.isEmpty ? "3240" : ports.joined(by: ",")),
-        ])
+        ]
+        if isVerbose { settings.append("RINGWAY_VERBOSE=1") }
+        let variables = Self.pointers(settings)
         let error = path.withCString { name in
             cs_execute(name, words, variables)
             return cs_errno()

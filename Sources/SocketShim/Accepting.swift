@@ -7,7 +7,7 @@ import CSocketShim
 public func shimAccept(
     _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
-    guard case .listener(_, let family) = Identity(of: fd) else { return next_accept(fd, address, length) }
+    guard case .listener(_, let family, _) = Identity(of: fd) else { return next_accept(fd, address, length) }
     return complete(next_accept(fd, nil, nil), of: fd, family, address, length)
 }
 
@@ -17,7 +17,7 @@ public func shimAccept4(
     _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?,
     _ flags: Int32
 ) -> Int32 {
-    guard case .listener(_, let family) = Identity(of: fd) else { return next_accept4(fd, address, length, flags) }
+    guard case .listener(_, let family, _) = Identity(of: fd) else { return next_accept4(fd, address, length, flags) }
     return complete(next_accept4(fd, nil, nil, flags), of: fd, family, address, length)
 }
 
@@ -27,6 +27,7 @@ private func complete(
     _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
     guard stream >= 0 else { return stream }
+    Trace.accepted(stream, of: listener)
     Kernel.carryOptions(from: listener, to: stream)
     guard address != nil else { return stream }
     guard peerEndpoint(stream, family).write(to: address, length: length) == 0 else {

@@ -4,9 +4,11 @@ import CSocketShim
 /// The library's `connect`: a TCP connection to a mapped local address becomes a channel.
 @c(connect)
 public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
-    guard let target = Endpoint(address, length: length), target.isLocal,
-        let service = Settings.service(ofPort: target.port)
-    else { return next_connect(fd, address, length) }
+    let endpoint = Endpoint(address, length: length)
+    guard let target = endpoint, target.isLocal, let service = Settings.service(ofPort: target.port) else {
+        Trace.leave("connect", fd, endpoint, Trace.reason(endpoint))
+        return next_connect(fd, address, length)
+    }
 
     let localPort: UInt16
     switch Identity(of: fd) {
@@ -21,16 +23,20 @@ public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ leng
             guard own.family == target.family else { return next_connect(fd, address, length) }
             localPort = 0
         }
-    case .listener(let own, let family):
+    case .listener(let own, let family, _):
         guard family == target.family, !Kernel.isListening(fd) else { return fail(EISCONN) }
         localPort = Settings.port(ofService: own)
     case .foreign:
-        guard Kernel.familyOfFreshTCPSocket(fd) == target.family else { return next_connect(fd, address, length) }
+        guard Kernel.familyOfFreshTCPSocket(fd) == target.family else {
+            Trace.leave("connect", fd, target, Trace.reason(target))
+            return next_connect(fd, address, length)
+        }
         localPort = Kernel.localPort(fd)
     }
     let result = ChannelRequest(
         socket: fd, inode: raw_inode(fd), remote: target.asDestination, localPort: localPort, service: service
     ).connect()
+    Trace.outcome("connect", fd, target, service, " of the peer", "connected", -result)
     return result == 0 ? 0 : fail(-result)
 }
 

@@ -74,6 +74,8 @@ struct Endpoint {
         }
     }
 
+    var isWildcard: Bool { high == 0 && (low == 0 || family == .v6 && low == Self.mappedPrefix) }
+
     private var isMappedLoopback: Bool {
         let v4 = low & 0xFFFF_FFFF
         return low & ~0xFFFF_FFFF == Self.mappedPrefix && (v4 == 0 || v4 >> 24 == 127)

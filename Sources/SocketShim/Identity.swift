@@ -8,8 +8,8 @@ import CSocketShim
 enum Identity {
     /// A socket, file or number that is none of this library's business.
     case foreign
-    /// Bound to a service, and perhaps listening: `<runtime-dir>/port/<service>.<4|6>`.
-    case listener(service: UInt16, Family)
+    /// Bound to a service, and perhaps listening, perhaps beside others: `<runtime-dir>/port/<service>.<4|6>[0-7]`.
+    case listener(service: UInt16, Family, isShared: Bool)
     /// A connection that a listener accepted.
     case accepted(service: UInt16, Family)
     /// A connection to a service, made by `connect`.
@@ -25,10 +25,11 @@ enum Identity {
         guard count > 0, count <= 108 else { return }
         withUnsafeBytes(of: &address) { bytes in
             let name = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + 2
-            if let (service, family) = ServicePath.parse(name, count: count) {
+            if let (service, family, place) = ServicePath.parse(name, count: count) {
                 self =
                     Kernel.isConnected(fd)
-                    ? .accepted(service: service, family) : .listener(service: service, family)
+                    ? .accepted(service: service, family)
+                    : .listener(service: service, family, isShared: place != nil)
             } else if let (local, remote) = ConnectionName.parse(name, count: count) {
                 self = .connected(local: local, remote: remote)
             }
@@ -43,7 +44,7 @@ enum Identity {
     var family: Family? {
         switch self {
         case .foreign: return nil
-        case .listener(_, let family), .accepted(_, let family): return family
+        case .listener(_, let family, _), .accepted(_, let family): return family
         case .connected(let local, _): return local.family
         }
     }
@@ -80,24 +81,31 @@ enum ConnectionState: Equatable {
     }
 }
 
-/// The path of a service's listening socket.
+/// The path of a service's listening socket. Sockets that share the port (SO_REUSEPORT) each have a place of their own,
+/// and the agent takes them in turn.
 enum ServicePath {
-    static func append(service: UInt16, _ family: Family, to text: inout Text) {
+    /// As many as the agent looks at.
+    static var places: UInt8 { 8 }
+
+    static func append(service: UInt16, _ family: Family, place: UInt8? = nil, to text: inout Text) {
         Settings.appendPath("/port/", to: &text)
         text.append(decimal: UInt64(service))
         text.append(byte: 0x2E)
         text.append(byte: family.rawValue)
+        if let place { text.append(byte: 0x30 + place) }
     }
 
-    static func parse(_ name: UnsafePointer<UInt8>, count: Int) -> (UInt16, Family)? {
+    static func parse(_ name: UnsafePointer<UInt8>, count: Int) -> (UInt16, Family, place: UInt8?)? {
         // The kernel counts the terminating zero of a path.
         var scanner = Scanner(name, count: name[count - 1] == 0 ? count - 1 : count)
         guard scanner.skip(cString: shim_directory(shim_settings())), scanner.skip("/port/"),
             let service = scanner.decimal(limit: 65_535), scanner.skip(0x2E)
         else { return nil }
         let family: Family = scanner.skip(Family.v4.rawValue) ? .v4 : .v6
-        guard family == .v4 || scanner.skip(Family.v6.rawValue), scanner.isAtEnd else { return nil }
-        return (UInt16(service), family)
+        guard family == .v4 || scanner.skip(Family.v6.rawValue) else { return nil }
+        if scanner.isAtEnd { return (UInt16(service), family, nil) }
+        guard let place = scanner.decimal(limit: UInt64(places - 1)), scanner.isAtEnd else { return nil }
+        return (UInt16(service), family, UInt8(place))
     }
 }
 

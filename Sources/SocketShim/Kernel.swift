@@ -40,6 +40,15 @@ enum Kernel {
         _ = raw_setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
+    /// Whether a listener was bound to the loopback's address, not to the wildcard. The mark is an option that AF_UNIX
+    /// has no use for; a connection that is accepted does not have it from its listener.
+    static func isLoopbackListener(_ fd: Int32) -> Bool { option(fd, SOL_SOCKET, SO_BROADCAST) == 1 }
+
+    static func setLoopbackListener(_ fd: Int32) {
+        var one: Int32 = 1
+        _ = raw_setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, socklen_t(MemoryLayout<Int32>.size))
+    }
+
     static func isListening(_ fd: Int32) -> Bool { option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1 }
 
     /// The family of a TCP socket that is neither connected nor listening: one that may become a

@@ -5,13 +5,20 @@ import CSocketShim
 /// `listen` needs no replacement: it means the same on what stands there then.
 @c(bind)
 public func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
-    guard let endpoint = Endpoint(address, length: length), endpoint.isLocal,
-        let service = Settings.service(ofPort: endpoint.port),
+    let target = Endpoint(address, length: length)
+    guard let endpoint = target, endpoint.isLocal, let service = Settings.service(ofPort: endpoint.port),
         Kernel.familyOfFreshTCPSocket(fd) == endpoint.family
-    else { return next_bind(fd, address, length) }
+    else {
+        Trace.leave("bind", fd, target, Trace.reason(target))
+        return next_bind(fd, address, length)
+    }
     // A second bind of a TCP socket is the kernel's to refuse.
     guard Kernel.localPort(fd) == 0 else { return next_bind(fd, address, length) }
-    let result = ServiceSocket(service: service, family: endpoint.family).open(inPlaceOf: fd)
+    let result = ServiceSocket(
+        service: service, family: endpoint.family, isLoopback: !endpoint.isWildcard,
+        isShared: Kernel.option(fd, SOL_SOCKET, SO_REUSEPORT) == 1
+    ).open(inPlaceOf: fd)
+    Trace.outcome("bind", fd, endpoint, service, "", "offered to the peer's programs", -result)
     return result == 0 ? 0 : fail(-result)
 }
 
@@ -19,22 +26,47 @@ public func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length:
 private struct ServiceSocket {
     let service: UInt16
     let family: Family
+    /// Bound to the loopback's address, not to the wildcard.
+    let isLoopback: Bool
+    /// SO_REUSEPORT: beside others that have it, too.
+    let isShared: Bool
 
     func open(inPlaceOf fd: Int32) -> Int32 {
-        var path = Text()
-        ServicePath.append(service: service, family, to: &path)
-        guard let address = UnixAddress(path, isPath: true) else { return explain(-ENAMETOOLONG) }
         let folder = openFolder()
         guard folder >= 0 else { return explain(folder) }
         let stream = raw_unix_stream()
-        var result = stream < 0 ? stream : bind(stream, address, path)
+        var result = stream < 0 ? stream : bind(stream)
         _ = raw_close(folder)
         guard result == 0 else {
             if stream >= 0 { _ = raw_close(stream) }
             return result == -EADDRINUSE ? result : explain(result)
         }
+        if isLoopback { Kernel.setLoopbackListener(stream) }
         result = Kernel.put(stream, inPlaceOf: fd)
         return result
+    }
+
+    /// Takes the service, or a place beside those that share it.
+    private func bind(_ stream: Int32) -> Int32 {
+        guard isShared else {
+            for place in 0..<ServicePath.places where isTaken(place) { return -EADDRINUSE }
+            return bind(stream, at: nil)
+        }
+        if isTaken(nil) { return -EADDRINUSE }
+        var result = -EADDRINUSE
+        for place in 0..<ServicePath.places where result == -EADDRINUSE { result = bind(stream, at: place) }
+        return result
+    }
+
+    private func path(_ place: UInt8?) -> Text {
+        var path = Text()
+        ServicePath.append(service: service, family, place: place, to: &path)
+        return path
+    }
+
+    private func isTaken(_ place: UInt8?) -> Bool {
+        guard let address = UnixAddress(path(place), isPath: true) else { return false }
+        return isAlive(address)
     }
 
     /// Opens the folder of the services, makes it if this program is the first, and locks it: of two
@@ -56,16 +88,26 @@ private struct ServiceSocket {
         return folder
     }
 
-    private func bind(_ stream: Int32, _ address: UnixAddress, _ path: borrowing Text) -> Int32 {
-        // The mode is set before the name appears; the program's umask can only take from it.
-        _ = raw_fchmod(stream, 0o600)
+    private func bind(_ stream: Int32, at place: UInt8?) -> Int32 {
+        let path = path(place)
+        guard let address = UnixAddress(path, isPath: true) else { return -ENAMETOOLONG }
+        // Of programs of a group, the agent is another user; the folder keeps everybody else away. The mode is set
+        // before the name appears; the program's umask can only take from it.
+        let mode: UInt32 = folderIsShared() ? 0o666 : 0o600
+        _ = raw_fchmod(stream, mode)
         var result = address.bind(stream)
         if result == -EADDRINUSE, !isAlive(address) {
             _ = path.withCString { raw_unlink($0) }
             result = address.bind(stream)
         }
-        if result == 0 { _ = path.withCString { raw_chmod($0, 0o600) } }
+        if result == 0 { _ = path.withCString { raw_chmod($0, mode) } }
         return result
+    }
+
+    private func folderIsShared() -> Bool {
+        var folder = Text()
+        Settings.appendPath("/port", to: &folder)
+        return folder.withCString { raw_mode($0) } & 0o022 == 0o020
     }
 
     /// Whether a socket still stands behind the path. A datagram socket asks, because the answer to it
@@ -75,7 +117,7 @@ private struct ServiceSocket {
         guard probe >= 0 else { return true }
         let result = address.connect(probe)
         _ = raw_close(probe)
-        return result != -ECONNREFUSED
+        return result != -ECONNREFUSED && result != -ENOENT
     }
 
     private func explain(_ error: Int32) -> Int32 {

@@ -9,8 +9,10 @@ public func shimGetsockname(
     switch Identity(of: fd) {
     case .foreign:
         return next_getsockname(fd, address, length)
-    case .listener(let service, let family):
-        return Endpoint.wildcard(family, port: Settings.port(ofService: service)).write(to: address, length: length)
+    case .listener(let service, let family, _):
+        let port = Settings.port(ofService: service)
+        let own = Kernel.isLoopbackListener(fd) ? Endpoint.loopback(family, port: port) : .wildcard(family, port: port)
+        return own.write(to: address, length: length)
     case .accepted(let service, let family):
         return Endpoint.loopback(family, port: Settings.port(ofService: service)).write(to: address, length: length)
     case .connected(let local, _):
@@ -31,9 +33,10 @@ public func shimGetpeername(
     case .foreign, .listener:
         return next_getpeername(fd, address, length)
     case .accepted(_, let family):
+        guard !StreamEnd.isOver(fd) else { return fail(ENOTCONN) }
         return peerEndpoint(fd, family).write(to: address, length: length)
     case .connected(_, let remote):
-        guard ConnectionState(of: fd) == .established else { return fail(ENOTCONN) }
+        guard ConnectionState(of: fd) == .established, !StreamEnd.isOver(fd) else { return fail(ENOTCONN) }
         return remote.write(to: address, length: length)
     }
 }

@@ -17,7 +17,7 @@ public func shimSetsockopt(
     }
     switch option {
     case .identity, .unknown: return fail(ENOPROTOOPT)
-    case .number, .structure:
+    case .number, .shared, .structure:
         guard value != nil || length == 0 else { return fail(EFAULT) }
         return length < 4 && level == tcpProtocol ? fail(EINVAL) : 0
     }
@@ -45,6 +45,11 @@ public func shimGetsockopt(
         if count > 0 { value.storeBytes(of: connectionState(fd), as: UInt8.self) }
         length.pointee = socklen_t(count)
         return 0
+    case .shared:
+        guard case .listener(_, _, isShared: true) = Identity(of: fd) else {
+            return store(0, value, room: room, length)
+        }
+        return store(1, value, room: room, length)
     case .identity(let isDomain):
         return store(isDomain ? family.domain : tcpProtocol, value, room: room, length)
     case .number(let usual):
@@ -63,15 +68,21 @@ private func connectionState(_ fd: Int32) -> UInt8 {
     }
 }
 
-/// SO_ERROR: a connection that was not made has the kernel's "reset" pending, which stands for the reason.
+/// SO_ERROR: the kernel's "reset" stands for the reason why a connection was not made, and a connection that was reset
+/// may have none pending.
 private func connectionError(
     _ fd: Int32, _ value: UnsafeMutableRawPointer?, _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
     let result = next_getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length)
-    guard result == 0, let value, let length, length.pointee >= 4,
-        value.loadUnaligned(as: Int32.self) == ECONNRESET, case .connected = Identity(of: fd),
-        case .failed(let error) = ConnectionState(of: fd)
-    else { return result }
+    guard result == 0, let value, let length, length.pointee >= 4 else { return result }
+    let error: Int32
+    switch value.loadUnaligned(as: Int32.self) {
+    case ECONNRESET: error = StreamEnd.meaningOfReset(fd)
+    case 0:
+        error = StreamEnd.takeError(fd)
+        if error == 0 { return 0 }
+    default: return 0
+    }
     return store(error, value, room: 4, length)
 }
 
@@ -90,6 +101,8 @@ private enum InternetOption {
     case identity(isDomain: Bool)
     /// An integer, with the value that a TCP socket on the loopback usually has.
     case number(Int32)
+    /// SO_REUSEPORT, which newer kernels refuse for AF_UNIX.
+    case shared
     /// Something longer.
     case structure
     /// Something that would promise what this library does not do.
@@ -102,8 +115,9 @@ private enum InternetOption {
             switch name {
             case SO_DOMAIN: self = .identity(isDomain: true)
             case SO_PROTOCOL: self = .identity(isDomain: false)
-            case SO_REUSEPORT: self = .number(0)  // newer kernels refuse it for AF_UNIX
-            case SO_PRIORITY: self = .number(0)  // a mark of ours (Kernel.takeUnasked)
+            case SO_REUSEPORT: self = .shared
+            // Marks of ours (Kernel.takeUnasked, Kernel.isLoopbackListener, StreamEnd.Mark).
+            case SO_PRIORITY, SO_DONTROUTE, SO_BROADCAST: self = .number(0)
             default: return nil
             }
         case tcpProtocol: self = Self.tcp(name)

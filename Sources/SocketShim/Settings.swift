@@ -22,6 +22,9 @@ enum Settings {
         return service
     }
 
+    /// Whether every decision is to be told on standard error.
+    static var isVerbose: Bool { shim_settings().pointee.is_verbose != 0 }
+
     static var timeoutMilliseconds: Int64 { shim_settings().pointee.timeout_milliseconds }
 
     /// Appends a path in the runtime directory.
@@ -39,8 +42,9 @@ enum Settings {
 @c(shim_read_settings)
 func readSettings(
     _ settings: UnsafeMutablePointer<shim_settings>, _ directory: UnsafePointer<CChar>?,
-    _ ports: UnsafePointer<CChar>?, _ timeout: UnsafePointer<CChar>?
+    _ ports: UnsafePointer<CChar>?, _ timeout: UnsafePointer<CChar>?, _ verbose: UnsafePointer<CChar>?
 ) {
+    settings.pointee.is_verbose = verbose == nil ? 0 : 1
     readDirectory(directory, into: shim_directory(settings))
     settings.pointee.timeout_milliseconds = Settings.defaultTimeout
     if let timeout {

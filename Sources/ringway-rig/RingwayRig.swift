@@ -8,7 +8,7 @@ struct RingwayRig: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ringway-rig",
         abstract: "Boots virtual machines that share memory and have no network, and tries Ringway in them.",
-        subcommands: [List.self, Run.self, Demo.self, Shell.self, Clean.self, Image.self, SeL4.self])
+        subcommands: [List.self, Run.self, Demo.self, Shell.self, Clean.self, Image.self, Root.self, SeL4.self])
 }
 
 /// What every subcommand takes.
@@ -181,6 +181,25 @@ struct Image: ParsableCommand {
         if !isBuilt { print("ringway:  not in it; build it with `make guest` first") }
         print("unpacked: \(image.unpackedSize >> 10) KiB, packed: \(image.compressedSize >> 10) KiB")
         print("memory:   a guest needs \(image.memoryNeeded >> 20) MiB to unpack it and boot")
+    }
+}
+
+struct Root: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Unpack Debian packages, and what they depend on, into one folder.",
+        discussion: "Nothing is installed, and no package's scripts are run. Made anew when a version has changed.")
+    @OptionGroup var root: RootOption
+    @OptionGroup var guests: ArchitectureOption
+    @Option(help: "The folder to make. It is replaced.")
+    var output: String
+    @Argument(help: "Names of packages.")
+    var packages: [String]
+
+    func run() throws {
+        let output = URL(fileURLWithPath: output)
+        try PackageTree.build(
+            packages, architecture: guests.architecture, root: root.url, output: output, progress: Progress())
+        print(output.path)
     }
 }
 

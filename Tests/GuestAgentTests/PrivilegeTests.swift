@@ -106,6 +106,9 @@ import USBIP
         // Whoever may ask must be able to come to the socket.
         for folder in [guests.folder.path, guests.runtime(.a)] { #expect(chmod(folder, 0o755) == 0) }
         try guests.startAndWait(.a, ["--group=4711"])
+        // Its programs may listen, too.
+        let services = try FileManager.default.attributesOfItem(atPath: guests.runtime(.a) + "/port")
+        #expect(services[.posixPermissions] as? Int == 0o770 && services[.groupOwnerAccountID] as? Int == 4711)
         #expect(try status(guests, group: 4711).status == 0)
         #expect(try status(guests, group: 65534, besides: 4711).status == 0)
         #expect(try status(guests, group: 65534).status == ExitCode.notPermitted.rawValue)

@@ -43,6 +43,8 @@ import Testing
             "--port", "22:2200", "--runtime-dir", "/tmp/r", "--port", "80", "--", "sh", "-c", script,
             environment: ["LD_PRELOAD": library])
         #expect(second.output == "\(library):\(library) /tmp/r 22:2200,80\n")
+        #expect(try run("--verbose", "--", "sh", "-c", "echo $RINGWAY_VERBOSE").output == "1\n")
+        #expect(try run("--", "sh", "-c", "echo ${RINGWAY_VERBOSE-unset}").output == "unset\n")
     }
 
     @Test func passesArgumentsAsTheyAre() throws {

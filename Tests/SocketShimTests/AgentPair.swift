@@ -57,6 +57,19 @@ final class AgentPair {
             try process.run()
         }
 
+        /// The agent's processes: itself, and what it has started.
+        var processes: [Int32] {
+            var all = [process.processIdentifier]
+            var next = 0
+            while next < all.count {
+                let path = "/proc/\(all[next])/task/\(all[next])/children"
+                let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+                all += text.split(separator: " ").compactMap { Int32($0) }
+                next += 1
+            }
+            return all
+        }
+
         /// Reads what the agent says until the link is up; false if it ends before.
         fileprivate func waitUntilUp() -> Bool {
             while !output.contains("link up") {

@@ -18,10 +18,12 @@ final class Probe {
     private var unread = Data()
     private let runtimeDirectory: (any RuntimeDirectory)?
 
-    /// - Parameter runtimeDirectory: under the preload library with this runtime directory; nil: over TCP.
+    /// - Parameters:
+    ///   - runtimeDirectory: under the preload library with this runtime directory; nil: over TCP.
+    ///   - more: what else is in its environment.
     init(
         _ variant: Variant, _ mode: String, _ family: IPFamily, port: UInt16, runtimeDirectory: (any RuntimeDirectory)?,
-        timeoutMilliseconds: Int = 20_000
+        timeoutMilliseconds: Int = 20_000, environment more: [String: String] = [:]
     ) throws {
         self.runtimeDirectory = runtimeDirectory
         let command = variant.command(preloaded: runtimeDirectory != nil)
@@ -32,6 +34,7 @@ final class Probe {
             environment["RINGWAY_PORTS"] = "1:2,\(port)"
             environment["RINGWAY_CONNECT_TIMEOUT_MS"] = String(timeoutMilliseconds)
         }
+        environment.merge(more) { $1 }
         process.executableURL = URL(fileURLWithPath: command[0])
         process.arguments = Array(command.dropFirst()) + [mode, family.rawValue, String(port)]
         if mode == "exec" { process.arguments? += command }

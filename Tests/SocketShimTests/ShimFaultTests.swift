@@ -96,6 +96,20 @@ struct ShimFaultTests {
         #expect(third.finish().lines.first == "bind: ok")
     }
 
+    @Test("where the folder of services is a group's, its agent may connect", arguments: Variant.built)
+    func sharedFolder(_ variant: Variant) throws {
+        for (folderMode, socketMode) in [(0o700, 0o600), (0o755, 0o600), (0o770, 0o666), (0o777, 0o600)] {
+            let folder = try ScratchFolder()
+            let services = folder.path + "/port"
+            #expect(mkdir(services, 0o700) == 0 && chmod(services, mode_t(folderMode)) == 0)
+            let probe = try Probe(variant, "hold", .v4, port: 3240, runtimeDirectory: folder)
+            #expect(probe.wait(for: "HELD"))
+            let attributes = try FileManager.default.attributesOfItem(atPath: services + "/3240.4")
+            #expect(attributes[.posixPermissions] as? Int == socketMode, "in a folder of mode \(folderMode)")
+            _ = probe.finish()
+        }
+    }
+
     @Test("of many programs that find a dead one's service, one gets it", arguments: Variant.built)
     func race(_ variant: Variant) throws {
         let folder = try ScratchFolder()

@@ -143,6 +143,29 @@ struct ShimTests {
         return result.lines
     }
 
+    @Test("RINGWAY_VERBOSE says which call became what", arguments: Variant.built)
+    func verbose(_ variant: Variant) throws {
+        func said(_ mode: String, _ directory: any RuntimeDirectory) throws -> [String] {
+            let probe = try Probe(
+                variant, mode, .v4, port: 3240, runtimeDirectory: directory, environment: ["RINGWAY_VERBOSE": "1"])
+            // Without the process's number.
+            return probe.finish().errors.split(separator: "\n").map { line in
+                line.split(separator: ": ", maxSplits: 2).dropFirst(2).joined()
+            }
+        }
+        let made = try said("quiet", FakeAgent(.echo))
+        #expect(made == ["connect(3, 127.0.0.1:3240): service 3240 of the peer: connected"])
+        let refused = try said("refused", FakeAgent(.refuse(ECONNREFUSED, "nobody")))
+        #expect(refused.contains("connect(3, 127.0.0.1:3240): service 3240 of the peer: refused (ECONNREFUSED)"))
+        let begun = try said("keep-flags", FakeAgent(.echo))
+        #expect(begun.first?.contains("EINPROGRESS") == true)
+        let held = try said("hold", ScratchFolder())
+        #expect(held == ["bind(3, 0.0.0.0:3240): service 3240: offered to the peer's programs"])
+        let others = try said("others", ScratchFolder())
+        #expect(others.contains("bind(3, 0.0.0.0:3240): left to TCP: not a fresh TCP socket of that family"))
+        #expect(others.contains { $0.hasPrefix("bind(") && $0.contains("its port is not mapped; --port does that") })
+    }
+
     @Test("other sockets are left alone", arguments: cases)
     func others(_ this: Case) throws {
         let port = try TCPListener.freePort(this.family)

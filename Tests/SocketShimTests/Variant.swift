@@ -41,6 +41,8 @@ struct Variant: CustomTestStringConvertible, Sendable {
             .allSatisfy { FileManager.default.fileExists(atPath: $0) }
     }
 
+    func hasSameAgent(as other: Variant) -> Bool { architecture == other.architecture }
+
     /// The words that start the agent. It is static: no libc of its machine is needed.
     var agentCommand: [String] { (isNative ? [] : [emulator]) + ["\(Self.guest)/\(architecture)/ringway"] }
 

@@ -61,6 +61,7 @@ CS_INLINE int cs_sock_cloexec(void) { return SOCK_CLOEXEC; }
 CS_INLINE int cs_sock_nonblock(void) { return SOCK_NONBLOCK; }
 CS_INLINE int cs_msg_nosignal(void) { return MSG_NOSIGNAL; }
 CS_INLINE int cs_msg_dontwait(void) { return MSG_DONTWAIT; }
+CS_INLINE int cs_msg_peek(void) { return MSG_PEEK; }
 CS_INLINE int cs_shut_rd(void) { return SHUT_RD; }
 CS_INLINE int cs_shut_wr(void) { return SHUT_WR; }
 CS_INLINE int cs_shut_rdwr(void) { return SHUT_RDWR; }

@@ -126,6 +126,11 @@ uint64_t raw_inode(int fd) {
   return call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 ? status.st_ino : 0;
 }
 
+unsigned raw_mode(const char *path) {
+  struct stat status = {0};
+  return call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&status, 0, 0, 0) == 0 ? status.st_mode : 0;
+}
+
 int raw_is_same_file(int fd, int other) {
   struct stat one = {0}, two = {0};
   if (call(SYS_fstat, fd, (long)&one, 0, 0, 0, 0) != 0 || call(SYS_fstat, other, (long)&two, 0, 0, 0, 0) != 0) return 0;
@@ -136,8 +141,26 @@ int raw_open_text(const char *path) {
   return (int)call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
 }
 
-int raw_read(int fd, void *bytes, size_t count) {
-  return (int)call(SYS_read, fd, (long)bytes, (long)count, 0, 0, 0);
+long raw_read(int fd, void *bytes, size_t count) { return call(SYS_read, fd, (long)bytes, (long)count, 0, 0, 0); }
+
+long raw_readv(int fd, const struct iovec *parts, int count) {
+  return call(SYS_readv, fd, (long)parts, count, 0, 0, 0);
+}
+
+long raw_recvfrom(int fd, void *bytes, size_t count, int flags, void *address, socklen_t *length) {
+  return call(SYS_recvfrom, fd, (long)bytes, (long)count, flags, (long)address, (long)length);
+}
+
+long raw_recvmsg(int fd, struct msghdr *message, int flags) {
+  return call(SYS_recvmsg, fd, (long)message, flags, 0, 0, 0);
+}
+
+long raw_sendto(int fd, const void *bytes, size_t count, int flags, const void *address, socklen_t length) {
+  return call(SYS_sendto, fd, (long)bytes, (long)count, flags, (long)address, length);
+}
+
+long raw_sendmsg(int fd, const struct msghdr *message, int flags) {
+  return call(SYS_sendmsg, fd, (long)message, flags, 0, 0, 0);
 }
 
 int raw_read_link(const char *path, void *bytes, size_t count) {
@@ -163,6 +186,8 @@ uint32_t raw_random(void) {
   if (call(SYS_getrandom, (long)&value, sizeof value, 1 /* do not wait */, 0, 0, 0) == sizeof value) return value;
   return (uint32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0) * 2654435761u;
 }
+
+int raw_process(void) { return (int)call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
 int raw_is_text_output(int fd) {
   struct stat status = {0};

@@ -50,6 +50,10 @@ static int connecting(void) {
     ready("poll", fd, POLLOUT, 30000);
     length = fill(&address, 0, port);
     for (int i = 0; i < 2; i++) line("connect again", connect(fd, (struct sockaddr *)&address, length));
+    fd = begin(epoll_create1(0));
+    ready("poll", fd, POLLOUT, 30000);
+    for (int i = 0; i < 3; i++) line("recv", recv(fd, bytes, sizeof bytes, 0));
+    get("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
     return 0;
   }
   names(fd);

@@ -372,6 +372,9 @@ static int followers(void) {
 }
 
 #include "connecting.h"
+#include "streams.h"
+#include "listeners.h"
+#include "many.h"
 
 // errno is untouched by a call that works.
 static int quiet(void) {
@@ -499,6 +502,9 @@ int main(int count, char **arguments) {
       {"own-stderr", own_stderr}, {"threads", threads}, {"structures", structures},
       {"followers", followers}, {"connecting", connecting}, {"unanswered", unanswered},
       {"waits", waits}, {"burst", burst}, {"lost", lost},
+      {"streams", streams}, {"streams-server", streams_server},
+      {"listeners", listeners}, {"listeners-server", listeners_server},
+      {"many", many}, {"many-server", many_server},
   };
   if (count < 4) return 64;
   alarm(120);  // whatever it waits for

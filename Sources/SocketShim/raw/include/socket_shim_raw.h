@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 // Every raw_ function returns what the kernel returns: a result, or -errno. None touches errno.
@@ -40,16 +41,26 @@ int raw_unlink(const char *_Nonnull path);
 int raw_fchmod(int fd, unsigned mode);
 int raw_chmod(const char *_Nonnull path, unsigned mode);
 uint64_t raw_inode(int fd);
+// A file's mode; 0 when there is none.
+unsigned raw_mode(const char *_Nonnull path);
 // Whether both stand for one file: 1, or 0.
 int raw_is_same_file(int fd, int other);
 int raw_open_text(const char *_Nonnull path);
-int raw_read(int fd, void *_Nonnull bytes, size_t count);
+long raw_read(int fd, void *_Nullable bytes, size_t count);
+long raw_readv(int fd, const struct iovec *_Nullable parts, int count);
+long raw_recvfrom(int fd, void *_Nullable bytes, size_t count, int flags, void *_Nullable address,
+                  socklen_t *_Nullable length);
+long raw_recvmsg(int fd, struct msghdr *_Nullable message, int flags);
+long raw_sendto(int fd, const void *_Nullable bytes, size_t count, int flags, const void *_Nullable address,
+                socklen_t length);
+long raw_sendmsg(int fd, const struct msghdr *_Nullable message, int flags);
 int raw_read_link(const char *_Nonnull path, void *_Nonnull bytes, size_t count);
 // Entries of an open folder as getdents64 gives them.
 int raw_read_folder(int fd, void *_Nonnull bytes, size_t count);
 int raw_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
 int raw_epoll_remove(int epoll, int fd);
 uint32_t raw_random(void);
+int raw_process(void);
 // Whether a line of text written to fd reaches a person or a log, not a program's own socket.
 int raw_is_text_output(int fd);
 
@@ -65,6 +76,21 @@ int next_getsockname(int fd, struct sockaddr *_Nullable address, socklen_t *_Nul
 int next_getpeername(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
 int next_getsockopt(int fd, int level, int name, void *_Nullable value, socklen_t *_Nullable length);
 int next_setsockopt(int fd, int level, int name, const void *_Nullable value, socklen_t length);
+int next_shutdown(int fd, int how);
+ssize_t next_read(int fd, void *_Nullable bytes, size_t count);
+ssize_t next_readv(int fd, const struct iovec *_Nullable parts, int count);
+ssize_t next_recv(int fd, void *_Nullable bytes, size_t count, int flags);
+ssize_t next_recvfrom(int fd, void *_Nullable bytes, size_t count, int flags, struct sockaddr *_Nullable address,
+                      socklen_t *_Nullable length);
+ssize_t next_recvmsg(int fd, struct msghdr *_Nullable message, int flags);
+ssize_t next_send(int fd, const void *_Nullable bytes, size_t count, int flags);
+ssize_t next_sendto(int fd, const void *_Nullable bytes, size_t count, int flags,
+                    const struct sockaddr *_Nullable address, socklen_t length);
+ssize_t next_sendmsg(int fd, const struct msghdr *_Nullable message, int flags);
+ssize_t next_read_chk(int fd, void *_Nullable bytes, size_t count, size_t room);
+ssize_t next_recv_chk(int fd, void *_Nullable bytes, size_t count, size_t room, int flags);
+ssize_t next_recvfrom_chk(int fd, void *_Nullable bytes, size_t count, size_t room, int flags,
+                          struct sockaddr *_Nullable address, socklen_t *_Nullable length);
 
 #define SHIM_MAPPINGS 32
 #define SHIM_PATH_ROOM 80
@@ -80,6 +106,7 @@ struct shim_settings {
   char directory[SHIM_PATH_ROOM];
   struct shim_mapping mappings[SHIM_MAPPINGS];
   uint32_t mapping_count;
+  uint32_t is_verbose;
   int64_t timeout_milliseconds;
 };
 struct shim_settings *_Nonnull shim_settings(void);
@@ -93,5 +120,5 @@ static inline struct shim_mapping *_Nonnull shim_mappings(struct shim_settings *
 // Implemented in Swift; called once for a process, before main in all but exotic programs. A null
 // pointer stands for a variable that is not set.
 void shim_read_settings(struct shim_settings *_Nonnull settings, const char *_Nullable directory,
-                        const char *_Nullable ports, const char *_Nullable timeout);
+                        const char *_Nullable ports, const char *_Nullable timeout, const char *_Nullable verbose);
 #endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// Many connections leave nothing behind: no descriptor, no channel, no memory, in programs and in agents.
+@Suite(.enabled(if: !Variant.agents.isEmpty, "`make guest probes` has not been run"))
+struct LeakTests {
+    @Test(
+        "1,000 connections in turn, and 64 at once of which one is not read",
+        arguments: Variant.agents.filter(\.isNative))
+    func many(_ variant: Variant) throws {
+        let pair = try AgentPair(variant)
+        // What is allocated once is there after the first round.
+        try round(variant, pair)
+        let before = try [pair.serving, pair.connecting].map(Footprint.init)
+        try round(variant, pair)
+        let after = try [pair.serving, pair.connecting].map(Footprint.init)
+        for (before, after) in zip(before, after) {
+            #expect(after.descriptors == before.descriptors)
+            #expect(after.kilobytes <= before.kilobytes + 16, "1,064 connections left memory behind")
+        }
+    }
+
+    /// Returns when no channel is in use any more.
+    private func round(_ variant: Variant, _ pair: AgentPair) throws {
+        let port = try TCPListener.freePort(.v4)
+        let server = try Probe(variant, "many-server", .v4, port: port, runtimeDirectory: pair.serving)
+        #expect(server.wait(for: "READY"))
+        let client = try Probe.run(variant, "many", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(
+            client.lines == [
+                "in turn: 1000", "at once, beside one that is not read: 63", "descriptors left: 0",
+            ], "\(client.errors)")
+        // The server closes each connection when its end arrives, so it has none left when all channels are free.
+        for side in [pair.serving, pair.connecting] { #expect(try isIdle(variant, side)) }
+        #expect(server.finish().lines.suffix(2) == ["accepted: 1064", "descriptors left: 0"])
+    }
+
+    /// Asks until the agent has no channel in use; the answers bound the wait.
+    private func isIdle(_ variant: Variant, _ side: AgentPair.Side) throws -> Bool {
+        for _ in 0..<2_000 where try used(variant, side) == 0 { return true }
+        return false
+    }
+
+    private func used(_ variant: Variant, _ side: AgentPair.Side) throws -> Int {
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: variant.agentCommand[0])
+        process.arguments = variant.agentCommand.dropFirst() + ["status", "--json", "--runtime-dir", side.path]
+        process.standardOutput = output
+        try process.run()
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        let status = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+        return try #require(status["channels"] as? [Any]).count
+    }
+}
+
+/// What an agent's processes hold.
+private struct Footprint {
+    var descriptors = 0
+    var kilobytes = 0
+
+    init(_ side: AgentPair.Side) throws {
+        for process in side.processes {
+            descriptors += try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").count
+            let status = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+            for line in status.split(separator: "\n") where line.hasPrefix("RssAnon:") {
+                kilobytes += Int(line.split(whereSeparator: { !$0.isNumber })[0]) ?? 0
+            }
+        }
+    }
+}
