@@ -146,6 +146,7 @@ final class DataPath {
     func work() -> Bool {
         follow(link.look())
         var busy = false
+        let before = counters.bytesIn &+ counters.bytesOut
         if link.isUp {
             for number in 0..<channels.count {
                 lookAt(number)
@@ -153,20 +154,24 @@ final class DataPath {
             }
         }
         ringIfNeeded()
-        if !busy, justHeard > 0 { wasWokenForNothing() }
+        let moved = counters.bytesIn &+ counters.bytesOut &- before
+        if justHeard > 0 { wasWoken(busy, moved) }
         justHeard = 0
         resumeDoorbell()
-        if busy {
-            lastTraffic = Clock.microseconds()
-            return true
-        }
+        if busy { lastTraffic = Clock.microseconds() }
+        // Nor is a peer looked at that has another byte each time: what it has is taken when the pause is over.
+        if pacing.pausedUntil != 0, moved < DoorbellPacing.worth { return false }
+        if busy { return true }
         if spins() { return true }
         return !armWakes()
     }
 
-    private func wasWokenForNothing() {
-        counters.doorbellsSpurious &+= UInt64(justHeard)
-        guard pacing.pausedUntil == 0, pacing.waste(Clock.microseconds()) else { return }
+    /// The doorbell was heard, and so much was there to do.
+    private func wasWoken(_ busy: Bool, _ bytes: UInt64) {
+        if !busy { counters.doorbellsSpurious &+= UInt64(justHeard) }
+        guard bytes < DoorbellPacing.worth, pacing.pausedUntil == 0,
+            pacing.spend(forNothing: !busy, Clock.microseconds())
+        else { return }
         events.remove(doorbell.descriptor)
         counters.doorbellPauses &+= 1
     }

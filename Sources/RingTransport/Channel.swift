@@ -107,7 +107,7 @@ public final class Channel {
             let record = try peer.load()
             return record.state == .closed && record.incarnation == incarnation
         } catch {
-            fail(error)
+            // The next look finds it, and whoever looks counts it.
             return false
         }
     }

@@ -170,6 +170,10 @@ final class TwoSides {
                         SharedWord64(page + SectionLayout.channelState)
                             .storeRelease(UInt64(incarnation) << 32 | UInt64(state))
                         SharedWord32(page + SectionLayout.channelFinalIndex).storeRelease(99_999)
+                        // Who only asks whether the channel is free leaves what is wrong with it for the look to find.
+                        if state > 6 {
+                            #expect(!channel.isFree() && channel.fault == nil)
+                        }
                         _ = channel.look()
                         if state > 6 { #expect(channel.fault == .badState(state)) }
                         if let fault = channel.fault {
