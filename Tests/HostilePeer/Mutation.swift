@@ -18,6 +18,8 @@ enum Mutation: String, CaseIterable {
         default: [kind]
         }
     }
+    /// What a connection survives.
+    static let gentle: [Mutation] = [.wakeIndices, .doorbellStorm, .headerWords]
 }
 
 /// A channel with an odd number carries noise, and its ring holds nothing but bytes that name it: whatever a lie makes
@@ -42,9 +44,13 @@ struct Mutator {
 
     mutating func below(_ count: Int) -> Int { Int.random(in: 0..<count, using: &random) }
 
-    /// Does one thing. - Parameter channel: where; its connection may be in any state.
-    mutating func mutate(_ channel: Channel) {
-        let kind = Mutation.drawn[below(Mutation.drawn.count)]
+    /// Does one thing.
+    /// - Parameters:
+    ///   - channel: where; its connection may be in any state.
+    ///   - gently: the connection is to go on.
+    mutating func mutate(_ channel: Channel, gently: Bool = false) {
+        let choice = gently ? Mutation.gentle : Mutation.drawn
+        let kind = choice[below(choice.count)]
         counts[kind, default: 0] += 1
         let page = victim.own + SectionLayout.channelPage(channel.number)
         switch kind {
@@ -107,6 +113,16 @@ struct Mutator {
         for _ in 0..<256 {
             let word = channel.carriesNoise ? Self.noise(channel.number, random.next()) : random.next()
             data.storeBytes(of: word, toByteOffset: below(size / 8) * 8, as: UInt64.self)
+        }
+    }
+
+    /// Changes bytes that were published, while they are read.
+    mutating func scribble(_ channel: Channel, _ start: UInt32, _ payload: Range<Int>) {
+        let data = victim.own + SectionLayout.ringData(channel.number, Attack.geometry)
+        for _ in 0..<64 {
+            let index = start &+ UInt32(payload.lowerBound + below(payload.count))
+            let place = Int(index) & (Attack.geometry.ringCapacity - 1)
+            data.storeBytes(of: UInt8(truncatingIfNeeded: random.next()), toByteOffset: place, as: UInt8.self)
         }
     }
 

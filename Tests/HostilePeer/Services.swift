@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 
 /// The programs of the guest under attack, in a process of their own: port 7 sends back what comes, port 9 takes all
-/// and sends noise, port 3240 hands a device out as an exporter does and takes all.
+/// and sends noise, port 3240 is an exporter's.
 final class Services {
     static let echo: UInt16 = 7
     static let noise: UInt16 = 9
@@ -46,6 +46,7 @@ final class Services {
         let socket: Int32
         /// Of noise: the channel that its first byte names.
         var channel: UInt8?
+        var device = USBDevice()
 
         init(_ port: UInt16, _ socket: Int32) { (self.port, self.socket) = (port, socket) }
 
@@ -88,8 +89,12 @@ final class Services {
             if !stream.takes(room[..<count]) { close(creat(complaint, 0o600)) }
             _ = send(stream.socket, room, 1 + count % 4096, flags)
         default:
-            // OP_REQ_IMPORT is answered; URBs never are.
-            if room[0] == 1, room[2] == 0x80 { _ = send(stream.socket, USBBytes.replyImport, 320, flags) }
+            // What comes here has passed the guard.
+            guard let answers = stream.device.answer(room[..<count]) else {
+                close(creat(complaint, 0o600))
+                return false
+            }
+            if !answers.isEmpty, send(stream.socket, answers, answers.count, flags) != answers.count { return false }
         }
         return true
     }

@@ -25,6 +25,7 @@ final class Storm {
     private var reasons: [String: Int] = [:]
     private var memoryAtFirst = "unknown"
     private var usbPhase: [Int: Int] = [:]
+    private let conversation: Conversation
 
     /// What status says of a channel's fault, by a part of the sentence.
     static let faultWords = [
@@ -46,18 +47,21 @@ final class Storm {
         self.victim = victim
         mutator = Mutator(victim, seed: seed)
         peer = try Peer(victim, seed: seed &+ 1)
+        conversation = Conversation(victim)
     }
 
     func run(_ mutations: Int) throws {
         mutator.fillRings()
         try peer.comeUp()
         while counted < mutations {
+            if rounds % 16 == 7 { try conversation.begin(peer) }
             for _ in 0..<Self.roundLength where counted < mutations {
                 // A channel that has broken the rules is not looked at any more: a round ends with the last of them.
                 let open = peer.channels[1...].filter { !isGivenUp($0) }
                 guard !open.isEmpty else { break }
                 try step(open[mutator.below(open.count)])
             }
+            try conversation.end(peer, &mutator)
             try victim.checkBounds()
             if asks { try tally() }
             try attackLink()
@@ -76,8 +80,10 @@ final class Storm {
     }
 
     private func step(_ channel: Channel) throws {
-        for _ in 0..<mutator.below(3) { use(channel) }
-        mutator.mutate(channel)
+        let isConversation = conversation.isGoingOn && channel.number == Conversation.channel
+        if !isConversation { for _ in 0..<mutator.below(3) { use(channel) } }
+        conversation.goOn(peer, &mutator)
+        mutator.mutate(channel, gently: isConversation)
         if mutator.below(4) == 0 { serveLocal() }
         guard try peer.echo([64, 700, 4000][mutator.below(3)]) else {
             uncounted += 1
@@ -329,11 +335,13 @@ final class Storm {
             line.range(of: "does not allow: ").map { String(line[$0.upperBound...].prefix { $0 != ";" }.prefix(40)) }
         }
         let refused = Dictionary(refusals.map { ($0, 1) }, uniquingKeysWith: +)
+        print(conversation.report)
         print("refused by the guard, as far as the log has room: \(Self.list(refused))")
         let missing =
             Self.faultWords.keys.filter { faults[$0] == nil } + Self.reasonWords.keys.filter { reasons[$0] == nil }
         guard missing.isEmpty else { throw Failed(message: "never seen: \(missing.sorted().joined(separator: ", "))") }
         guard counters["guard-refusals"] ?? 0 > 0 else { throw Failed(message: "the guard refused nothing") }
+        try conversation.check()
     }
 
     private static func list(_ counts: [String: Int]) -> String {
