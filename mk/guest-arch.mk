@@ -144,7 +144,7 @@ $(OUT)/tests/uncooperative: $(PEER_OBJECTS)
 	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@
 
 # The program that the preload library's tests run, once for each libc.
-PROBES := $(OUT)/tests/probe-glibc $(OUT)/tests/probe-musl
+PROBES := $(OUT)/tests/probe-glibc $(OUT)/tests/probe-musl $(OUT)/tests/busybox-musl
 PROBE := Tests/SocketShimTests/Probe/probe.c
 PROBE_PARTS := $(wildcard Tests/SocketShimTests/Probe/*.h)
 GNU_CC := $(if $(filter $(ARCH),$(shell uname -m)),gcc,$(ARCH)-linux-gnu-gcc)
@@ -157,3 +157,7 @@ $(OUT)/tests/probe-musl: $(PROBE) $(PROBE_PARTS) $(OBJ)/settings | $(SYSROOT)/pa
 	@mkdir -p $(@D)
 	@$(CLANG) $(CFLAGS) $< $(SYSROOT)/lib/crt1.o $(SYSROOT)/lib/crti.o $(SYSROOT)/lib/crtn.o \
 	    -fuse-ld=lld -nostdlib -no-pie -L$(SYSROOT)/musl -lc -o $@
+# Programs of musl for the guests of a scenario.
+$(OUT)/tests/busybox-musl: mk/musl-programs.sh | $(SYSROOT)/packages
+	$(call say,busybox with musl)
+	@mk/musl-programs.sh $(ARCH) $(@D) $(SYSROOT) $(GNU_CC)

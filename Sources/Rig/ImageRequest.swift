@@ -57,6 +57,13 @@ public struct GuestFile: Sendable {
     }
 }
 
+/// A file below `.build-guest/ARCH` that goes into an image.
+struct BuiltFile: Sendable, Equatable {
+    let name: String
+    /// The absolute path in the guest.
+    let path: String
+}
+
 /// A file of a Debian package that goes into an image; with its libraries where it is a program.
 public struct PackageFile: Sendable, Equatable {
     let package: String

@@ -32,6 +32,8 @@ struct GuestDeclaration: Sendable, Equatable {
     var modules: [String] = []
     /// Files of Debian packages beyond those of every image.
     var packageFiles: [PackageFile] = []
+    /// What `make guest probes` has built, beyond the agent and its library.
+    var builtFiles: [BuiltFile] = []
 }
 
 /// What a boot may change.

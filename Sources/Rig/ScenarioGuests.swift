@@ -185,9 +185,21 @@ final class ScenarioGuests {
             ImageRequest(
                 root: environment.root, output: folder.image(guest.name),
                 role: guest.role, kind: guest.image, configuration: "", agent: isBuilt ? binaries : nil,
-                architecture: environment.architecture, extraModules: guest.modules,
+                architecture: environment.architecture, extraFiles: try guest.builtFiles.map(file),
+                extraModules: guest.modules,
                 packageFiles: guest.packageFiles, isOnDisk: guest.isOnDisk, ballastBytes: guest.ballast),
             progress: environment.progress)
+    }
+
+    private func file(_ built: BuiltFile) throws -> GuestFile {
+        let url = environment.root.appendingPathComponent(
+            ".build-guest/\(environment.architecture.rawValue)/\(built.name)")
+        guard FileManager.default.fileExists(atPath: url.path) else {
+            throw RigError(
+                tried: "put \(built.path) into an image", happened: "there is no \(url.path)",
+                remedy: "run `make guest probes` first")
+        }
+        return GuestFile(path: built.path, content: .file(url), mode: 0o755)
     }
 
     /// New random content for each run, so that no run can pass on what an earlier one left.

@@ -98,6 +98,11 @@ struct ScenarioParser {
                 throw error(line, .missing("a Debian package and absolute paths in it", in: "package"))
             }
             guest.packageFiles += words.dropFirst(2).map { PackageFile(package: words[1], path: $0) }
+        case "built":
+            guard words.count == 3, words[2].hasPrefix("/"), !words[1].hasPrefix("/") else {
+                throw error(line, .missing("a file below .build-guest/ARCH and its absolute path", in: "built"))
+            }
+            guest.builtFiles.append(BuiltFile(name: words[1], path: words[2]))
         case "stick", "uas", "keyboard", "sound":
             let device = try device(words, line)
             guard guest.devices.allSatisfy({ $0.name != device.name }) else {

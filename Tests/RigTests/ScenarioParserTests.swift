@@ -65,8 +65,11 @@ import Testing
     }
 
     @Test func aGuestOfAnyNameTakesARole() throws {
-        let text = "title T\nguest small as importer\n ballast 8M\n modules usbmon\n image bare\nstep S\n boot small"
+        let text =
+            "title T\nguest small as importer\n ballast 8M\n modules usbmon\n image bare\n"
+            + " built tests/x /opt/x\nstep S\n boot small"
         let guest = try Scenario.parse(text, name: "t", file: "t").guests[0]
+        #expect(guest.builtFiles == [BuiltFile(name: "tests/x", path: "/opt/x")])
         #expect(guest.role == .importer && guest.ballast == 8 << 20 && guest.modules == ["usbmon"])
         #expect(guest.image == .bare && !guest.isOnDisk)
     }
