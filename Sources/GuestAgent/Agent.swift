@@ -102,7 +102,7 @@ final class AgentResources {
 
     static func listen(_ directory: String, _ group: UInt32) throws(Diagnostic) -> Int32 {
         for path in [directory, directory + "/port"] {
-            guard path.withCString({ mkdir($0, 0o755) }) == 0 || cs_errno() == EEXIST else {
+            guard path.withCString({ mkdir($0, path == directory ? 0o755 : 0o700) }) == 0 || cs_errno() == EEXIST else {
                 throw Diagnostic.system("creating the directory \(path)", cs_errno(), "choose another `runtime-dir`")
             }
         }
@@ -111,8 +111,9 @@ final class AgentResources {
         if listener >= 0 {
             if group == 0 { return listener }
             // Who may connect may also listen: the group's programs make their sockets in `port`.
+            // None of them can take another one's away.
             for path in [path, directory + "/port"]
-            where path.withCString({ chown($0, uid_t.max, group) != 0 || chmod($0, 0o770) != 0 }) {
+            where path.withCString({ chown($0, uid_t.max, group) != 0 || chmod($0, 0o1770) != 0 }) {
                 throw Diagnostic.system(
                     "giving \(path) to group \(group)", cs_errno(), "check `group`, and run as root")
             }

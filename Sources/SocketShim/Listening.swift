@@ -100,7 +100,7 @@ private struct ServiceSocket {
             _ = path.withCString { raw_unlink($0) }
             result = address.bind(stream)
         }
-        if result == 0 { _ = path.withCString { raw_chmod($0, mode) } }
+        if result == 0 { _ = path.withCString { raw_chmod_socket($0, mode) } }
         return result
     }
 

@@ -17,7 +17,8 @@ public func shimSetsockopt(
     }
     switch option {
     case .identity, .unknown: return fail(ENOPROTOOPT)
-    case .number, .shared, .structure:
+    case .refused: return fail(EOPNOTSUPP)
+    case .number, .shared, .structure, .credentials, .absent:
         guard value != nil || length == 0 else { return fail(EFAULT) }
         return length < 4 && level == tcpProtocol ? fail(EINVAL) : 0
     }
@@ -38,6 +39,15 @@ public func shimGetsockopt(
     let room = Int(length.pointee)
     switch option {
     case .unknown: return fail(ENOPROTOOPT)
+    case .absent: return fail(ENODATA)
+    case .refused: return store(0, value, room: room, length)
+    case .credentials:
+        // Who is at the other end of TCP: nobody that this machine knows. The agent's would be believed.
+        var nobody: (Int32, UInt32, UInt32) = (0, .max, .max)
+        let count = min(room, 12)
+        value.copyMemory(from: &nobody, byteCount: count)
+        length.pointee = socklen_t(count)
+        return 0
     case .structure:
         // All zeros says "nothing known"; the first byte of TCP_INFO is the state.
         let count = level == tcpProtocol ? min(room, 104) : 0
@@ -103,6 +113,12 @@ private enum InternetOption {
     case number(Int32)
     /// SO_REUSEPORT, which newer kernels refuse for AF_UNIX.
     case shared
+    /// SO_PEERCRED.
+    case credentials
+    /// What else AF_UNIX says of who is at the other end, and TCP does not.
+    case absent
+    /// What AF_UNIX alone can be asked for.
+    case refused
     /// Something longer.
     case structure
     /// Something that would promise what this library does not do.
@@ -116,6 +132,10 @@ private enum InternetOption {
             case SO_DOMAIN: self = .identity(isDomain: true)
             case SO_PROTOCOL: self = .identity(isDomain: false)
             case SO_REUSEPORT: self = .shared
+            case SO_PEERCRED: self = .credentials
+            case 59, 77: self = .absent  // SO_PEERGROUPS, SO_PEERPIDFD
+            case 31: self = .unknown  // SO_PEERSEC
+            case SO_PASSCRED, 34, 76: self = .refused  // and SO_PASSSEC, SO_PASSPIDFD
             // Marks of ours (Kernel.takeUnasked, Kernel.isLoopbackListener, StreamEnd.Mark).
             case SO_PRIORITY, SO_DONTROUTE, SO_BROADCAST: self = .number(0)
             default: return nil

@@ -10,32 +10,39 @@ enum StreamEnd {
     enum Mark {
         /// The program has ended its direction.
         case finished
-        /// The program has been told of the reset: once, as TCP does.
+        /// The program has been told of the reset, once, as TCP does; or of the end, and nothing comes behind that.
         case resetTold
 
         private var option: Int32 { self == .finished ? SO_DONTROUTE : SO_BROADCAST }
 
         func isSet(_ fd: Int32) -> Bool { Kernel.option(fd, SOL_SOCKET, option) == 1 }
 
-        func set(_ fd: Int32) {
-            var one: Int32 = 1
-            _ = raw_setsockopt(fd, SOL_SOCKET, option, &one, socklen_t(MemoryLayout<Int32>.size))
+        func set(_ fd: Int32, _ isSet: Bool = true) {
+            var value: Int32 = isSet ? 1 : 0
+            _ = raw_setsockopt(fd, SOL_SOCKET, option, &value, socklen_t(MemoryLayout<Int32>.size))
         }
     }
 
     /// Whether both directions of a connection are over.
     static func isOver(_ fd: Int32) -> Bool { raw_poll(fd, 0, 0) & Int32(POLLHUP) != 0 }
 
-    /// The error that a program is to get where the kernel has the end of the stream; 0 for an orderly end.
+    /// The error that a program is to get where the kernel has the end of the stream; 0 for an orderly end, which is
+    /// remembered. Files end, too: nothing but the domain is asked of them, since `poll` may change what they say.
+    static func hear(_ fd: Int32) -> Int32 {
+        let error = takeError(fd)
+        if error == 0, isStream(fd) != 0, !Mark.resetTold.isSet(fd) { Mark.resetTold.set(fd) }
+        return error
+    }
+
+    /// ECONNRESET, once, for a connection that was reset; 0 for any other.
     static func takeError(_ fd: Int32) -> Int32 {
-        // The cheapest question first: files end, too.
-        guard isOver(fd), Kernel.option(fd, SOL_SOCKET, SO_DOMAIN) == AF_UNIX else { return 0 }
+        guard Kernel.option(fd, SOL_SOCKET, SO_DOMAIN) == AF_UNIX else { return 0 }
         switch Identity(of: fd) {
         case .foreign, .listener: return 0
         case .connected: if case .failed = ConnectionState(of: fd) { return 0 }
         case .accepted: break
         }
-        guard !Mark.finished.isSet(fd), !Mark.resetTold.isSet(fd) else { return 0 }
+        guard isOver(fd), !Mark.finished.isSet(fd), !Mark.resetTold.isSet(fd) else { return 0 }
         Mark.resetTold.set(fd)
         Trace.note("recv", fd, "the peer has reset the connection, or the link is gone")
         return ECONNRESET
@@ -65,8 +72,11 @@ public func shimShutdown(_ fd: Int32, _ how: Int32) -> Int32 {
     }
     // TCP knows nothing of a connection whose directions are both over.
     if isStream, StreamEnd.isOver(fd) { return fail(ENOTCONN) }
+    // Before, since a thread that reads may have the end at once.
+    let ends = isStream && how != shutReading && !StreamEnd.Mark.finished.isSet(fd)
+    if ends { StreamEnd.Mark.finished.set(fd) }
     let result = next_shutdown(fd, how)
-    if result == 0, isStream, how != shutReading { StreamEnd.Mark.finished.set(fd) }
+    if result != 0, ends { StreamEnd.Mark.finished.set(fd, false) }
     return result
 }
 

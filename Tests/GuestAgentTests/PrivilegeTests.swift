@@ -108,7 +108,7 @@ import USBIP
         try guests.startAndWait(.a, ["--group=4711"])
         // Its programs may listen, too.
         let services = try FileManager.default.attributesOfItem(atPath: guests.runtime(.a) + "/port")
-        #expect(services[.posixPermissions] as? Int == 0o770 && services[.groupOwnerAccountID] as? Int == 4711)
+        #expect(services[.posixPermissions] as? Int == 0o1770 && services[.groupOwnerAccountID] as? Int == 4711)
         #expect(try status(guests, group: 4711).status == 0)
         #expect(try status(guests, group: 65534, besides: 4711).status == 0)
         #expect(try status(guests, group: 65534).status == ExitCode.notPermitted.rawValue)

@@ -98,7 +98,8 @@ struct ShimFaultTests {
 
     @Test("where the folder of services is a group's, its agent may connect", arguments: Variant.built)
     func sharedFolder(_ variant: Variant) throws {
-        for (folderMode, socketMode) in [(0o700, 0o600), (0o755, 0o600), (0o770, 0o666), (0o777, 0o600)] {
+        let modes = [(0o700, 0o600), (0o755, 0o600), (0o770, 0o666), (0o1770, 0o666), (0o777, 0o600)]
+        for (folderMode, socketMode) in modes {
             let folder = try ScratchFolder()
             let services = folder.path + "/port"
             #expect(mkdir(services, 0o700) == 0 && chmod(services, mode_t(folderMode)) == 0)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE 1
 #include "socket_shim_raw.h"
 #include <poll.h>
 #include <sys/epoll.h>
@@ -117,9 +118,6 @@ int raw_open_folder(const char *path) {
 int raw_lock(int fd) { return (int)call(SYS_flock, fd, LOCK_EX, 0, 0, 0, 0); }
 int raw_unlink(const char *path) { return (int)call(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0); }
 int raw_fchmod(int fd, unsigned mode) { return (int)call(SYS_fchmod, fd, mode, 0, 0, 0, 0); }
-int raw_chmod(const char *path, unsigned mode) {
-  return (int)call(SYS_fchmodat, AT_FDCWD, (long)path, mode, 0, 0, 0);
-}
 
 uint64_t raw_inode(int fd) {
   struct stat status = {0};
@@ -129,6 +127,24 @@ uint64_t raw_inode(int fd) {
 unsigned raw_mode(const char *path) {
   struct stat status = {0};
   return call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&status, 0, 0, 0) == 0 ? status.st_mode : 0;
+}
+
+int raw_chmod_socket(const char *path, unsigned mode) {
+  int fd = (int)call(SYS_openat, AT_FDCWD, (long)path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
+  if (fd < 0) return fd;
+  struct stat status = {0};
+  int result = (int)call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0);
+  if (result == 0 && S_ISSOCK(status.st_mode) && status.st_uid == (uid_t)call(SYS_geteuid, 0, 0, 0, 0, 0, 0)) {
+    // The file that is open, whatever has its name by now.
+    char name[] = "/proc/self/fd/0000000000";
+    int place = sizeof name - 1, number = fd;
+    do name[--place] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    for (int next = 14; (name[next] = name[place]); next++) place++;
+    result = (int)call(SYS_fchmodat, AT_FDCWD, (long)name, mode, 0, 0, 0);
+  }
+  raw_close(fd);
+  return result;
 }
 
 int raw_is_same_file(int fd, int other) {

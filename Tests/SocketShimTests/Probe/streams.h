@@ -252,6 +252,8 @@ static void gone(int fd) {
   printf("signals: %d\n", (int)signals);
   line("send", send(fd, "x", 1, 0));
   printf("signals: %d\n", (int)signals);
+  // The end was heard: no reset comes behind it.
+  hear("recv", fd, 4, 0);
 }
 
 static void gone_server(int fd) { line("close", close(fd)); }
@@ -398,6 +400,18 @@ static void stalled_server(int fd) {
 
 // Edges, and select().
 static void watched(int fd) {
+  struct { int pid; unsigned uid, gid; } who = {1, 1, 1};
+  socklen_t size = sizeof who;
+  line("SO_PEERCRED", getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size));
+  printf("pid %d uid %d gid %d\n", who.pid, (int)who.uid, (int)who.gid);
+  hear("error queue", fd, 1, MSG_ERRQUEUE | MSG_DONTWAIT);
+#ifdef __GLIBC__  // musl reads it itself
+  struct msghdr *volatile odd = (struct msghdr *)8;
+  line("recvmsg of a bad pointer", recvmsg(fd, odd, MSG_DONTWAIT));
+  line("sendmsg of a bad pointer", sendmsg(fd, odd, MSG_DONTWAIT));
+#endif
+  struct iovec *volatile bad = (struct iovec *)8;
+  line("readv of a bad pointer", readv(fd, bad, 3));
   int epoll = epoll_create1(0);
   watch("epoll", epoll, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, 7);
   happens("at first", epoll, PATIENCE);

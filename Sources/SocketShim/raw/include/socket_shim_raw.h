@@ -39,10 +39,11 @@ int raw_open_folder(const char *_Nonnull path);
 int raw_lock(int fd);
 int raw_unlink(const char *_Nonnull path);
 int raw_fchmod(int fd, unsigned mode);
-int raw_chmod(const char *_Nonnull path, unsigned mode);
 uint64_t raw_inode(int fd);
 // A file's mode; 0 when there is none.
 unsigned raw_mode(const char *_Nonnull path);
+// Of a socket that this process's user owns; what else may lie at the path by now stays as it is.
+int raw_chmod_socket(const char *_Nonnull path, unsigned mode);
 // Whether both stand for one file: 1, or 0.
 int raw_is_same_file(int fd, int other);
 int raw_open_text(const char *_Nonnull path);
@@ -76,6 +77,11 @@ int next_getsockname(int fd, struct sockaddr *_Nullable address, socklen_t *_Nul
 int next_getpeername(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
 int next_getsockopt(int fd, int level, int name, void *_Nullable value, socklen_t *_Nullable length);
 int next_setsockopt(int fd, int level, int name, const void *_Nullable value, socklen_t length);
+// Implemented in Swift, for the calls in streams.c.
+ssize_t shim_received(int fd, ssize_t result, int wanted);
+int shim_is_stream(int fd);
+int shim_refuses(int fd, int flags, int is_sending);
+
 int next_shutdown(int fd, int how);
 ssize_t next_read(int fd, void *_Nullable bytes, size_t count);
 ssize_t next_readv(int fd, const struct iovec *_Nullable parts, int count);

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// The calls that read and send, as this library replaces them: C, because a thread that is cancelled in one of them, or
+// a signal handler that throws, unwinds the stack through it, and Swift's functions have no tables for that here. What
+// is decided is decided in Swift (Receiving.swift). The program's memory is touched only where the kernel has been
+// there before: a bad pointer is the kernel's to refuse.
+#define _GNU_SOURCE 1
+#include "socket_shim_raw.h"
+#include <stddef.h>
+
+static int refused(int fd, int flags, int is_sending) {
+  int error = flags ? shim_refuses(fd, flags, is_sending) : 0;
+  if (error) errno = error;
+  return error;
+}
+
+static int wants_bytes(const struct iovec *parts, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (parts[i].iov_len > 0) return 1;
+  return 0;
+}
+
+static ssize_t received(int fd, ssize_t result, int wanted) {
+  return result > 0 ? result : shim_received(fd, result, wanted);
+}
+
+#pragma GCC visibility push(default)
+
+ssize_t read(int fd, void *bytes, size_t count) { return received(fd, next_read(fd, bytes, count), count > 0); }
+
+ssize_t readv(int fd, const struct iovec *parts, int count) {
+  ssize_t result = next_readv(fd, parts, count);
+  return received(fd, result, result == 0 && wants_bytes(parts, (size_t)count));
+}
+
+ssize_t recv(int fd, void *bytes, size_t count, int flags) {
+  if (refused(fd, flags, 0)) return -1;
+  return received(fd, next_recv(fd, bytes, count, flags), count > 0);
+}
+
+// TCP names no sender.
+ssize_t recvfrom(int fd, void *bytes, size_t count, int flags, struct sockaddr *address, socklen_t *length) {
+  if (refused(fd, flags, 0)) return -1;
+  ssize_t result = next_recvfrom(fd, bytes, count, flags, address, length);
+  if (result >= 0 && address && length && shim_is_stream(fd)) *length = 0;
+  return received(fd, result, count > 0);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+  if (refused(fd, flags, 0)) return -1;
+  ssize_t result = next_recvmsg(fd, message, flags);
+  if (result < 0) return received(fd, result, 0);
+  if (message->msg_name && shim_is_stream(fd)) message->msg_namelen = 0;
+  return received(fd, result, result == 0 && wants_bytes(message->msg_iov, (size_t)message->msg_iovlen));
+}
+
+ssize_t __read_chk(int fd, void *bytes, size_t count, size_t room) {
+  return received(fd, next_read_chk(fd, bytes, count, room), count > 0);
+}
+
+ssize_t __recv_chk(int fd, void *bytes, size_t count, size_t room, int flags) {
+  if (refused(fd, flags, 0)) return -1;
+  return received(fd, next_recv_chk(fd, bytes, count, room, flags), count > 0);
+}
+
+ssize_t __recvfrom_chk(int fd, void *bytes, size_t count, size_t room, int flags, struct sockaddr *address,
+                       socklen_t *length) {
+  if (refused(fd, flags, 0)) return -1;
+  ssize_t result = next_recvfrom_chk(fd, bytes, count, room, flags, address, length);
+  if (result >= 0 && address && length && shim_is_stream(fd)) *length = 0;
+  return received(fd, result, count > 0);
+}
+
+ssize_t send(int fd, const void *bytes, size_t count, int flags) {
+  return refused(fd, flags, 1) ? -1 : next_send(fd, bytes, count, flags);
+}
+
+// TCP takes no notice of an address; AF_UNIX refuses one before it takes a byte.
+ssize_t sendto(int fd, const void *bytes, size_t count, int flags, const struct sockaddr *address, socklen_t length) {
+  if (refused(fd, flags, 1)) return -1;
+  ssize_t result = next_sendto(fd, bytes, count, flags, address, length);
+  if (result < 0 && errno == EISCONN && shim_is_stream(fd)) result = next_sendto(fd, bytes, count, flags, NULL, 0);
+  return result;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+  if (refused(fd, flags, 1)) return -1;
+  ssize_t result = next_sendmsg(fd, message, flags);
+  if (result < 0 && errno == EISCONN && shim_is_stream(fd)) {
+    struct msghdr unnamed = *message;
+    unnamed.msg_name = NULL;
+    unnamed.msg_namelen = 0;
+    result = next_sendmsg(fd, &unnamed, flags);
+  }
+  return result;
+}
+
+#pragma GCC visibility pop
