@@ -14,7 +14,9 @@ func received(_ fd: Int32, _ result: Int, _ wanted: Int32) -> Int {
         let error = wanted != 0 ? StreamEnd.hear(fd) : 0
         return error == 0 ? 0 : Int(fail(error))
     }
-    return shim_errno() == ECONNRESET ? Int(fail(StreamEnd.meaningOfReset(fd))) : result
+    guard shim_errno() == ECONNRESET else { return result }
+    let error = StreamEnd.meaningOfReset(fd)
+    return error == 0 ? 0 : Int(fail(error))
 }
 
 /// Whether the descriptor is a connection of this library.

@@ -48,7 +48,7 @@ enum StreamEnd {
         return ECONNRESET
     }
 
-    /// What the kernel's "reset" stands for.
+    /// What the kernel's "reset" stands for; 0 where the program has heard the end, or of the reset, before.
     static func meaningOfReset(_ fd: Int32) -> Int32 {
         switch Identity(of: fd) {
         case .foreign, .listener: return ECONNRESET
@@ -56,6 +56,7 @@ enum StreamEnd {
             if case .failed(let error) = ConnectionState(of: fd) { return error }
         case .accepted: break
         }
+        if Mark.resetTold.isSet(fd) { return 0 }
         Mark.resetTold.set(fd)
         return ECONNRESET
     }
