@@ -7,6 +7,7 @@ func fuzzGuardBytes(_ input: inout Input) {
     let start = input.byte()
     var limits = GuardLimits()
     limits.outstanding = start & 4 != 0 ? 3 : 1024
+    limits.holdsWithdrawals = start & 32 != 0
     let rules = Guard(start & 1 == 0 ? .exporter : .importer, limits: limits)
     let piece = [Int.max, 1, 7, 33][Int(start >> 3 & 3)]
     var streams = [Watched(), Watched()]
@@ -19,6 +20,7 @@ func fuzzGuardBytes(_ input: inout Input) {
     }
     while !input.isEmpty, rules.violation == nil {
         let what = input.byte()
+        if what & 0x7E == 0 { rules.releaseWithdrawals() }
         var bytes = input.bytes(1 + Int(what >> 1))[...]
         while !bytes.isEmpty {
             streams[Int(what & 1)].waiting += bytes.prefix(piece)
@@ -46,8 +48,15 @@ private func pump(_ rules: Guard, _ streams: inout [Watched]) {
         moves = false
         for index in [1, 0] {
             let direction: GuardDirection = (index == 0) == !rules.isImporter ? .inward : .outward
+            takeInsertions(rules, direction)
             while step(rules, direction, &streams[index]) { moves = true }
         }
+    }
+}
+
+private func takeInsertions(_ rules: Guard, _ direction: GuardDirection) {
+    while withExactly(zeros(PDUHeader.size), { rules.insert(direction, $0) }) {
+        must(!rules.isImporter && rules.violation == nil, "something to say, \(direction)")
     }
 }
 

@@ -7,7 +7,9 @@
 /// nothing but what a kernel does, nothing is refused.
 func fuzzGuardFraming(_ input: inout Input) {
     let start = input.byte()
-    var talk = Talk(start & 1 == 0 ? .exporter : .importer, size: [1, 7, 48, Int.max][Int(start >> 1 & 3)])
+    var talk = Talk(
+        start & 1 == 0 ? .exporter : .importer, size: [1, 7, 48, Int.max][Int(start >> 1 & 3)],
+        holdsWithdrawals: start & 9 == 8)
     while !input.isEmpty, talk.session.violation == nil {
         talk.step(&input)
         talk.check()
@@ -68,12 +70,16 @@ struct Talk {
     /// importer's driver sends nothing there before another is set.
     private var unclear: Set<Int> = []
     private var isAllUnclear = false
+    /// Withdrawals that may reach the exporter's kernel before it has answered their requests.
+    private var released = 0
     /// The peer did what no kernel does.
     var isTampered = false
     private var start = (commands: 0, replies: 0)
 
-    init(_ role: GuardRole, size: Int) {
-        session = GuardSession(role)
+    init(_ role: GuardRole, size: Int, holdsWithdrawals: Bool) {
+        var limits = GuardLimits()
+        limits.holdsWithdrawals = holdsWithdrawals
+        session = GuardSession(role, limits: limits)
         self.size = size
         session.command(Sample.requestImport)
         session.reply(Sample.replyImport)
@@ -87,6 +93,7 @@ struct Talk {
 
     mutating func check() {
         model.receive(commands: Array(session.commands[start.commands...]))
+        model.ownAnswers = session.ownAnswers
         model.receive(replies: Array(session.replies[start.replies...]))
         must(model.fault == nil, "the kernel: \(String(describing: model.fault)); the guard: \(session.rules.sentence)")
         compare("command", model.commandEnds, session.commandEnds)
@@ -111,6 +118,10 @@ struct Talk {
         let bytes = Array(pdu.prefix(48))
         if bytes[3] == 2 {
             let target = bytes[20..<24].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            if session.rules.limits.holdsWithdrawals {
+                released -= 1
+                must(released >= 0, "the withdrawal of a request that may be ending went on before its time")
+            }
             unlinks.append((bytes[4..<8].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }, target))
             return
         }
@@ -282,7 +293,7 @@ struct Talk {
 
     /// In time; or too late, and then with or without the answer before it.
     private mutating func answerUnlink(_ input: inout Input) {
-        guard !unlinks.isEmpty else { return }
+        guard !unlinks.isEmpty else { return release() }
         let unlink = unlinks.remove(at: input.below(unlinks.count))
         let index = open.firstIndex { $0.seqnum == unlink.target }
         let choice = input.below(3)
@@ -297,6 +308,12 @@ struct Talk {
             answer(late, &input)
             note(setup, isClear: false)
         }
+    }
+
+    private mutating func release() {
+        released += min(Guard.releasedAtOnce, session.rules.outstanding.held)
+        session.rules.releaseWithdrawals()
+        session.push()
     }
 
     private func unlinked(_ number: UInt32, _ status: Int32) {

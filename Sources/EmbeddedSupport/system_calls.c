@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 int socket(int domain, int type, int protocol) { return (int)syscall(SYS_socket, domain, type, protocol); }
@@ -32,3 +33,9 @@ int stat(const char *restrict path, struct stat *restrict information) {
 }
 
 int fstat(int fd, struct stat *information) { return (int)syscall(SYS_fstat, fd, information); }
+
+// Without the vdso, whose reader is 0.7 KB: the agent reads the clock when it pauses, not for each byte.
+int clock_gettime(clockid_t clock, struct timespec *now) { return (int)syscall(SYS_clock_gettime, clock, now); }
+
+// No program here has threads, nor handlers for a fork: the locks that libc takes for them are 1.5 KB.
+pid_t fork(void) { return _Fork(); }

@@ -233,8 +233,8 @@ private func makeDataPath(_ resources: AgentResources, worker: Int32) throws(Dia
         controls: controls, identity: identity, memoryFaults: { resources.own.faults &+ resources.peer.faults })
 }
 
-/// A random word for an epoch.
-private func randomWord() -> UInt32 {
+/// A random word.
+func randomWord() -> UInt32 {
     var word: UInt32 = 0
     let got = withUnsafeMutablePointer(to: &word) { getrandom($0, 4, 0) }
     // Before the pool is ready getrandom waits; if it fails all the same, time is better than a constant.

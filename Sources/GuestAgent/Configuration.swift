@@ -65,7 +65,7 @@ final class Configuration {
         heartbeat-misses; 2-1000; periods until a silent peer is given up (default 10)
         spin-us; auto|0-10000; how long to poll after traffic (default auto)
         connect-timeout-ms; 100-600000; how long a program waits for the peer's answer (default 10000)
-        unlink-timeout-ms; 100-600000; how long the peer may leave the withdrawal of a USB request unanswered \
+        unlink-timeout-ms; 1000-600000; how long the peer may leave the withdrawal of a USB request unanswered \
         (default 10000)
         guard; on|off; let pass on USB/IP's port only what the protocol allows; off also ends the watch on unlinks \
         (default on)

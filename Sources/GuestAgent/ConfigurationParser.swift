@@ -49,7 +49,7 @@ enum ConfigurationParser {
         case .spinMicroseconds:
             configuration.spinMicroseconds = value.text == "auto" ? nil : try value.number(0...10000)
         case .connectTimeout: configuration.connectTimeoutMilliseconds = try value.number(100...600_000)
-        case .unlinkTimeout: configuration.unlinkTimeoutMilliseconds = try value.number(100...600_000)
+        case .unlinkTimeout: configuration.unlinkTimeoutMilliseconds = try value.number(1000...600_000)
         case .isGuarded: configuration.isGuarded = try value.isOn()
         case .policy: configuration.policy = try value.path()
         case .exports: configuration.exports = try value.rules()

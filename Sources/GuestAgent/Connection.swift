@@ -62,8 +62,8 @@ final class Connection {
     func pumpOutward(
         peerPolls: Bool, bounce: UnsafeMutableRawBufferPointer
     ) throws(ConnectionEnd) -> (moved: Int, ring: Bool) {
-        // Held bytes go on when an answer has come, and the socket has no part in that.
-        guard readable || outward?.isHeld == true, !localFinished else { return (0, false) }
+        // Held bytes go on when an answer has come, and the socket has no part in that, nor in what the guard says.
+        guard readable || outward?.isHeld == true || hasOwnOutward, !localFinished else { return (0, false) }
         var moved = 0
         var failure: Int32 = 0
         var ring = false
@@ -111,6 +111,9 @@ final class Connection {
         if failure != 0 { throw .local(errno: failure) }
         return (moved, ring)
     }
+
+    /// The guard has something to say, or has said what found no room in the ring.
+    private var hasOwnOutward: Bool { rules?.hasAnswer == true || (outward?.judged ?? 0) > 0 }
 
     /// Where the next bytes from the socket go: in the ring itself, a bounce buffer, or the guard's private copy, and
     /// no more than fits into the ring.
@@ -236,8 +239,9 @@ final class Connection {
                     if channel.peerFinal != channel.consumer.head { return false }
                 }
             }
-            if readable, !localFinished, outward?.isHeld != true {
+            if readable || hasOwnOutward, !localFinished, outward?.isHeld != true {
                 var hold = try channel.producer.hold()
+                if hasOwnOutward, try hold.writable() > 0 { return false }
                 if try !hold.requestWake(free: channel.producer.capacity / 2) { return false }
             }
             return true

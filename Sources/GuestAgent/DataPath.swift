@@ -78,6 +78,7 @@ final class DataPath {
     /// Doorbells heard since the last pass over the rings.
     var justHeard: UInt32 = 0
     var pacing = DoorbellPacing()
+    var withdrawals = WithdrawalClock()
     var stopping = false
     var exit = ExitCode.success
     /// When traffic was last seen, in microseconds.
@@ -152,6 +153,7 @@ final class DataPath {
                 lookAt(number)
                 if connections[number] != nil, pump(number) { busy = true }
             }
+            if tendWithdrawals() { busy = true }
         }
         ringIfNeeded()
         let moved = counters.bytesIn &+ counters.bytesOut &- before
@@ -211,12 +213,17 @@ final class DataPath {
     func sleepTime() -> Int32 {
         if pacing.pausedUntil != 0 { return max(1, Clock.millisecondsUntil(pacing.pausedUntil)) }
         let connected = connections.contains { $0 != nil }
-        if doorbell.descriptor >= 0 { return connected ? 100 : 500 }
+        let now = Clock.microseconds()
+        let untilWithdrawal = withdrawals.left(now)
+        if doorbell.descriptor >= 0 {
+            if let untilWithdrawal { Clock.arm(descriptors.pollTimer, microseconds: untilWithdrawal) }
+            return connected ? 100 : 500
+        }
         guard link.isUp else { return 20 }
         // Without a doorbell: poll soon after traffic, seldom later.
-        let idle = Clock.microseconds() &- lastTraffic
+        let idle = now &- lastTraffic
         let pause: UInt64 = !connected ? 10_000 : idle < 20_000 ? 100 : idle < 1_000_000 ? 1000 : 5000
-        Clock.arm(descriptors.pollTimer, microseconds: pause)
+        Clock.arm(descriptors.pollTimer, microseconds: min(pause, untilWithdrawal ?? pause))
         return 100
     }
 

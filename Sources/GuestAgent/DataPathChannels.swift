@@ -77,7 +77,10 @@ extension DataPath {
     func rules(_ port: UInt16, _ role: GuardRole, _ socket: Int32) -> Guard? {
         guard settings.isGuarded, port == USBIPProtocol.port else { return nil }
         var limits = GuardLimits()
-        if role == .exporter { limits.openBytes = settings.openBytes }
+        if role == .exporter {
+            limits.openBytes = settings.openBytes
+            limits.holdsWithdrawals = true
+        }
         if let policy = settings.policy {
             var process: Int32 = 0
             var user: UInt32 = 0

@@ -10,7 +10,9 @@ final class GuardedStream {
 
     private let rules: Guard
     private let direction: GuardDirection
-    private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: GuardedStream.size, alignment: 16)
+    /// Behind them there is room for a header.
+    private let bytes = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: GuardedStream.size + PDUHeader.size, alignment: 16)
     private(set) var judged = 0
     /// All of them. Who has filled a part of `free` adds it.
     var count = 0
@@ -26,13 +28,17 @@ final class GuardedStream {
 
     /// So many of the next bytes need no judgement, and need not come here.
     var unread: Int { count == 0 ? rules.unread(direction) : 0 }
-    var free: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(rebasing: bytes[count...]) }
+    /// Room is kept for what the guard has to say in front of what waits.
+    var free: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(rebasing: bytes[count..<max(count, Self.size - PDUHeader.size)])
+    }
     var judgedBytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(rebasing: bytes[..<judged]) }
 
     /// Judges as much as can be judged.
     func judge() {
         isHeld = false
         while true {
+            insert()
             switch rules.judge(direction, UnsafeMutableRawBufferPointer(rebasing: bytes[judged..<count])) {
             case .pass(let passed): judged += passed
             case .drop(let dropped): remove(dropped, at: judged)
@@ -41,6 +47,18 @@ final class GuardedStream {
                 return
             case .more, .refuse: return
             }
+        }
+    }
+
+    /// What the guard has to say itself goes between two PDUs, where there is room.
+    private func insert() {
+        guard let start = bytes.baseAddress else { return }
+        let header = UnsafeMutableRawBufferPointer(start: start + Self.size, count: PDUHeader.size)
+        while count + header.count <= Self.size, rules.insert(direction, header) {
+            memmove(start + judged + header.count, start + judged, count - judged)
+            memcpy(start + judged, start + Self.size, header.count)
+            judged += header.count
+            count += header.count
         }
     }
 

@@ -106,7 +106,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         "channels=1", "channels = 256", "ring-size = 4K", "ring-size = 4096", "ring-size = 0x1000", "ring-size = 1G",
         "opens-a = 0", "opens-a = 16", "heartbeat-ms = 10", "heartbeat-ms = 60000", "heartbeat-misses = 2",
         "heartbeat-misses = 1000", "spin-us = 0", "spin-us = 10000", "spin-us = auto", "connect-timeout-ms = 100",
-        "connect-timeout-ms = 600000", "unlink-timeout-ms = 100", "unlink-timeout-ms = 600000", "runtime-dir = /",
+        "connect-timeout-ms = 600000", "unlink-timeout-ms = 1000", "unlink-timeout-ms = 600000", "runtime-dir = /",
         "doorbell = none", "doorbell = eventfd:3,4", "guard = on", "guard = off",
     ])
     func theLimitsAreValid(_ line: String) {
@@ -120,7 +120,7 @@ let minimal = "side = a\nsection-a = file:/s,size=8M\nsection-b = file:/s,offset
         "channels = 99999999999999999999", "ring-size = 2K", "ring-size = 2G", "ring-size = 5000", "ring-size = 12K",
         "ring-size = K", "opens-a = 257", "opens-a = -1", "heartbeat-ms = 9", "heartbeat-ms = 60001",
         "heartbeat-misses = 1", "heartbeat-misses = 1001", "spin-us = 10001", "spin-us = never",
-        "connect-timeout-ms = 99", "connect-timeout-ms = 600001", "unlink-timeout-ms = 99",
+        "connect-timeout-ms = 99", "connect-timeout-ms = 600001", "unlink-timeout-ms = 999",
         "unlink-timeout-ms = 600001", "runtime-dir = run", "runtime-dir =",
         "runtime-dir = /" + String(repeating: "x", count: 79), "guard = yes", "guard =", "guard = ON",
     ])

@@ -10,7 +10,7 @@ final class Conversation {
     static let channel = 2
 
     private let victim: any Victim
-    private var importer: USBImporter
+    private var importer = USBImporter()
     private var pending: [UInt8] = []
     private(set) var isGoingOn = false
     private var connections = 0
@@ -19,10 +19,7 @@ final class Conversation {
     private var lies = 0
     private var seen = 0
 
-    init(_ victim: any Victim) {
-        self.victim = victim
-        importer = USBImporter(withdraws: !victim.hasRealKernel)
-    }
+    init(_ victim: any Victim) { self.victim = victim }
 
     /// Sets it up, which takes the agent, and a device's kernel behind it, longer than a step of the storm.
     func begin(_ peer: Peer) throws {
@@ -93,7 +90,7 @@ final class Conversation {
     }
 
     private func forget() {
-        importer = USBImporter(withdraws: !victim.hasRealKernel)
+        importer = USBImporter()
         pending = []
     }
 

@@ -10,7 +10,6 @@ import TestSupport
 /// number of its bytes in a line, and the bytes.
 final class GuestVictim: Victim {
     let sectionSize = 8 << 20
-    let hasRealKernel = true
     let doorbell: UInt32
     /// A question takes as long as hundreds of mutations.
     let roundsPerQuestion = 61

@@ -7,7 +7,6 @@ import TestSupport
 /// An agent on this machine, on a file, whose programs are a process of this one's.
 final class HostVictim: Victim {
     let sectionSize = 1 << 19
-    let hasRealKernel = false
     let doorbell: UInt32 = 0
     let roundsPerQuestion = 13
 

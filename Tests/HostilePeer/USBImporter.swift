@@ -7,9 +7,6 @@ import TestSupport
 struct USBImporter {
     enum Stage { case unasked, importing, reading, configured, refused, lost }
 
-    /// Whether requests are withdrawn, too: `usbip-host` frees a request that completes in the instant in which it is
-    /// withdrawn, and uses it afterwards (stub_recv_cmd_unlink, Linux 6.1): a real kernel does not live long with that.
-    let withdraws: Bool
     private(set) var stage = Stage.unasked
     /// Requests that had their answers.
     private(set) var answered = 0
@@ -24,8 +21,6 @@ struct USBImporter {
     private var bulkIn: UInt32 = 0
     private var bulkOut: UInt32 = 0
     private var configuration: [UInt8] = []
-
-    init(withdraws: Bool) { self.withdraws = withdraws }
 
     /// What goes out next, if it is this side's turn, and where in it a payload lies.
     mutating func next(_ random: inout SeededGenerator) -> (bytes: [UInt8], payload: Range<Int>) {
@@ -48,7 +43,7 @@ struct USBImporter {
             let size = [31, 512, 4000][Int.random(in: 0..<3, using: &random)]
             let data = (0..<size).map { _ in UInt8.random(in: 0...255, using: &random) }
             return (submit(bulkOut, isIn: false, length: UInt32(size)) + data, 48..<48 + size)
-        case .configured where withdraws && withdrawn.isEmpty:
+        case .configured where withdrawn.isEmpty:
             guard let oldest = open.keys.min() else { return ([], 0..<0) }
             sequence += 1
             let bytes = words([2, sequence, device, 0, 0, oldest, 0, 0, 0, 0, 0, 0])

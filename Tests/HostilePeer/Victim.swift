@@ -20,8 +20,6 @@ protocol Victim: AnyObject {
     var agents: UnsafeMutableRawPointer { get }
     /// Of each, in bytes.
     var sectionSize: Int { get }
-    /// Whether a device's requests go to a kernel, or to a program that stands for one.
-    var hasRealKernel: Bool { get }
     /// By which the agent rings this side.
     var doorbell: UInt32 { get }
     /// After the first rounds it is asked what it has found once in so many: a number that shares no divisor with that

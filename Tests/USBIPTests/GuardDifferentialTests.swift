@@ -48,7 +48,9 @@ struct GuardDifferentialTests {
         init(_ role: GuardRole, seed: UInt64, spoils: Bool) {
             random = SeededGenerator(seed)
             self.spoils = spoils
-            session = GuardSession(role)
+            var limits = GuardLimits()
+            limits.holdsWithdrawals = role == .exporter && seed & 2 != 0
+            session = GuardSession(role, limits: limits)
             session.command(Sample.requestImport)
             session.reply(Sample.replyImport)
             start = (session.commands.count, session.replies.count)
@@ -59,6 +61,7 @@ struct GuardDifferentialTests {
         /// Gives the kernels what came out.
         mutating func check() {
             model.receive(commands: Array(session.commands[start.0...]))
+            model.ownAnswers = session.ownAnswers
             model.receive(replies: Array(session.replies[start.1...]))
         }
 
@@ -164,6 +167,7 @@ struct GuardDifferentialTests {
 
         mutating func withdraw(_ index: Int) {
             sendUnlink(open.remove(at: index).seqnum)
+            release()
             unlinked(seqnum, -104)
         }
 
@@ -174,18 +178,27 @@ struct GuardDifferentialTests {
             send(header.encode(), isCommand: true, head: 48)
         }
 
+        mutating func release() {
+            session.rules.releaseWithdrawals()
+            session.push()
+            check()
+        }
+
         mutating func unlink(_ target: UInt32) {
             sendUnlink(target)
             // In time; or too late, and then in either order.
             let index = open.firstIndex { $0.seqnum == target } ?? 0
             let number = seqnum
-            switch some(0...2) {
+            let order = some(0...2)
+            if order != 1 || oneIn(2) { release() }
+            switch order {
             case 0:
                 open.remove(at: index)
                 unlinked(number, -104)
             case 1:
                 answer(index)
-                unlinked(number, 0)
+                // One that was held is answered by the guard.
+                if session.ownAnswers[number] == nil { unlinked(number, 0) }
             default:
                 unlinked(number, 0)
                 late += 1

@@ -12,6 +12,9 @@ final class GuardSession {
     private var waitingReplies: [UInt8] = []
     /// The exporter's kernel has more to send than goes on.
     var isBackedUp = false
+    /// The targets of withdrawals, by number, that did not go on when they came, and that the guard has answered.
+    private var withheld: [UInt32: UInt32] = [:]
+    private(set) var ownAnswers: [UInt32: UInt32] = [:]
     /// Offsets in what came out behind the import at which a PDU was complete.
     private(set) var commandEnds: [Int] = []
     private(set) var replyEnds: [Int] = []
@@ -57,12 +60,14 @@ final class GuardSession {
             drain(isCommand: false)
             if waitingReplies.isEmpty, !isBackedUp { rules.settle() }
             drain(isCommand: true)
+            insert(role == .exporter ? .outward : .inward, isCommand: false)
         }
     }
 
     private func drain(isCommand: Bool) {
         let direction: GuardDirection = isCommand == (role == .exporter) ? .inward : .outward
         while true {
+            insert(direction, isCommand: isCommand)
             let waiting = isCommand ? waitingCommands : waitingReplies
             let unread = rules.unread(direction)
             if unread > 0, !waiting.isEmpty {
@@ -80,10 +85,31 @@ final class GuardSession {
         }
     }
 
+    private static func word(_ bytes: [UInt8], _ index: Int) -> UInt32 {
+        bytes[(4 * index)..<(4 * index + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    private func insert(_ direction: GuardDirection, isCommand: Bool) {
+        var header = zeros(PDUHeader.size)
+        while header.withUnsafeMutableBytes({ rules.insert(direction, $0) }) {
+            if isCommand {
+                commands += header
+                commandEnds.append(commands.count - importEnds.commands)
+            } else {
+                replies += header
+                let number = Self.word(header, 1)
+                ownAnswers[number] = withheld[number] ?? 0
+                replyEnds.append(replies.count - importEnds.replies)
+            }
+        }
+    }
+
     private func move(_ isCommand: Bool, _ bytes: [UInt8], _ count: Int) {
         if isCommand {
             commands += bytes
+            if bytes.isEmpty { withheld[Self.word(waitingCommands, 1)] = Self.word(waitingCommands, 5) }
             waitingCommands.removeFirst(count)
+            if bytes.isEmpty { return }
             if rules.phase != .requests {
                 importEnds.commands = commands.count
             } else if rules.command.isComplete {

@@ -34,6 +34,8 @@ struct KernelModel {
     private var isAstray = false
     var submitted: [UInt32: Submitted] = [:]
     var unlinks: [UInt32: UInt32] = [:]
+    /// Withdrawals that the importer's kernel has sent, and the guard before the exporter's has answered.
+    var ownAnswers: [UInt32: UInt32] = [:]
     private(set) var commandEnds: [Int] = []
     private(set) var replyEnds: [Int] = []
     private(set) var fault: Fault?
@@ -154,6 +156,8 @@ struct KernelModel {
                 submitted[seqnum] = nil
             } else if let target = unlinks.removeValue(forKey: seqnum) {
                 submitted[target] = nil
+            } else if let target = ownAnswers[seqnum], submitted[target] != nil {
+                fault = .dies("answered before its request")
             }
         }
     }
@@ -165,7 +169,10 @@ struct KernelModel {
         }
         let command = Self.word(pdu, 0)
         let seqnum = UInt32(bitPattern: Self.word(pdu, 1))
-        if command == 4 { return unlinks[seqnum] == nil ? die("cannot find the pending unlink") : 48 }
+        if command == 4 {
+            let isKnown = unlinks[seqnum] != nil || ownAnswers[seqnum] != nil
+            return isKnown ? 48 : die("cannot find the pending unlink")
+        }
         guard command == 3 else { return die("unknown pdu") }
         guard let request = submitted[seqnum] else { return die("cannot find a urb") }
         let length = Int(Self.word(pdu, 6))

@@ -25,8 +25,12 @@ extension Guard {
         guard outstanding.find(entry.seqnum) == nil else { return refuse(.seqnumInUse, entry.seqnum) }
         if kind == PDUCommand.cmdUnlink.rawValue {
             // Its target may be answered already, or not be sent yet: the kernels' threads overtake one another.
-            entry.isUnlink = true
             entry.argument = bytes.word(5)
+            if limits.holdsWithdrawals {
+                entry.kind = outstanding.find(entry.argument) == nil ? .answeredUnlink : .heldUnlink
+            } else {
+                entry.kind = .unlink
+            }
         } else if let verdict = judgeSubmit(bytes, &entry) {
             return verdict
         }
@@ -35,7 +39,7 @@ extension Guard {
         isUnanswered = true
         if entry.isUnlink { isUnlinkUnanswered = true } else { requests &+= 1 }
         if entry.effect.sets { settingsUnderWay &+= 1 }
-        return .pass(PDUHeader.size)
+        return entry.isUnlink && limits.holdsWithdrawals ? .drop(PDUHeader.size) : .pass(PDUHeader.size)
     }
 
     /// - Returns: nil when the request may pass; `entry` and `command` say then what follows.

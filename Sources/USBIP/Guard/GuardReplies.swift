@@ -13,7 +13,7 @@ extension Guard {
         let seqnum = bytes.word(1)
         // Nor does one answer a request whose data is still under way: the exporter's kernel has not got it whole, and
         // the importer's is still sending from memory that the answer would free.
-        guard let index = outstanding.find(seqnum), outstanding[index].isUnlink == isUnlink,
+        guard let index = outstanding.find(seqnum), outstanding[index].kind == (isUnlink ? .unlink : .request),
             command.isComplete || seqnum != commandSeqnum
         else {
             return refuse(.answersNothing, seqnum)
@@ -21,6 +21,7 @@ extension Guard {
         let entry = outstanding[index]
         let status = bytes.word(5)
         guard isStatus(status) else { return refuse(.badStatus, status) }
+        outstanding.answerWithdrawals(of: seqnum)
         reply = GuardBody()
         if isUnlink {
             outstanding.remove(index)
@@ -48,6 +49,7 @@ extension Guard {
         let entry = outstanding[index]
         if status != 0 {
             outstanding.remove(index)
+            outstanding.answerWithdrawals(of: target)
         } else if !entry.isGivenUp {
             leave(entry)
             outstanding.giveUp(index)

@@ -51,6 +51,9 @@ public struct GuardLimits: Sendable {
     /// Commands without an answer. More are refused and not held back: behind them would wait the very CMD_UNLINKs
     /// that make room. A guest's drivers have a few dozen on their way.
     public var outstanding = 1024
+    /// The exporter's kernel gets no withdrawal of a request that may be ending just then (`Guard.isHolding`). For an
+    /// exporter only.
+    public var holdsWithdrawals = false
     /// What a policy allows of a device that is imported; nil for everything.
     public var interfaces: (@Sendable (DeviceRecord) -> InterfaceRules)?
 

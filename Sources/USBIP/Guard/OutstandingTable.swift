@@ -9,6 +9,18 @@ struct Outstanding {
         var sets: Bool { rawValue >= Effect.setsConfiguration.rawValue }
     }
 
+    /// What it is, and how far a CMD_UNLINK has come.
+    enum Kind: UInt8 {
+        case request
+        /// It waits for its target's answer, or for `Guard.releaseWithdrawals`.
+        case heldUnlink
+        /// It waits for the next place between two commands, or for its target's answer.
+        case dueUnlink
+        /// Its answer waits for the next place between two replies.
+        case answeredUnlink
+        case unlink
+    }
+
     var seqnum: UInt32
     /// Bytes that were asked for.
     var length: UInt32 = 0
@@ -22,7 +34,7 @@ struct Outstanding {
     /// Direction and endpoint, as in `EndpointTable`.
     var slot: UInt8 = 0
     var effect = Effect.none
-    var isUnlink = false
+    var kind = Kind.request
     var isIsochronous = false
     /// RET_UNLINK said 0: the importer's kernel has given the URB up, though its RET_SUBMIT may still come.
     var isGivenUp = false
@@ -30,6 +42,7 @@ struct Outstanding {
     var isOld = false
 
     var isIn: Bool { slot >= 16 }
+    var isUnlink: Bool { kind != .request }
 }
 
 /// The commands without an answer, in no order. Bounded; nothing is allocated once it is there.
@@ -45,6 +58,10 @@ struct OutstandingTable {
     private(set) var unlinks = 0
     private var watched = 0
     private(set) var watch: UInt32 = 0
+    /// CMD_UNLINKs that the exporter's kernel has not got yet, by how far they have come.
+    private(set) var held = 0
+    private(set) var due = 0
+    private(set) var answered = 0
     let capacity: Int
 
     init(capacity: Int) {
@@ -105,9 +122,56 @@ struct OutstandingTable {
         memory &+= Int(entry.memory)
         if entry.isUnlink {
             unlinks &+= 1
+            note(entry.kind, 1)
             if watched == 0 { watchUnlinks() }
         }
         return true
+    }
+
+    /// As many of the withdrawals that are held become due.
+    @inline(never)
+    mutating func release(_ limit: Int) {
+        var left = limit
+        for i in 0..<count where left > 0 && entries[i].kind == .heldUnlink {
+            move(i, to: .dueUnlink)
+            left &-= 1
+        }
+    }
+
+    /// A command is at its end; so are those of its withdrawals that the exporter's kernel has not got.
+    @inline(never)
+    mutating func answerWithdrawals(of target: UInt32) {
+        guard held &+ due > 0 else { return }
+        for i in 0..<count where entries[i].argument == target {
+            let kind = entries[i].kind
+            if kind == .heldUnlink || kind == .dueUnlink { move(i, to: .answeredUnlink) }
+        }
+    }
+
+    /// The number of one that is due, or answered, whose time has come.
+    mutating func take(_ kind: Outstanding.Kind) -> Outstanding? {
+        guard (kind == .dueUnlink ? due : answered) > 0 else { return nil }
+        var i = 0
+        while entries[i].kind != kind { i &+= 1 }
+        let entry = entries[i]
+        move(i, to: .unlink)
+        if kind == .answeredUnlink { remove(i) }
+        return entry
+    }
+
+    private mutating func move(_ index: Int, to kind: Outstanding.Kind) {
+        note(entries[index].kind, -1)
+        note(kind, 1)
+        entries[index].kind = kind
+    }
+
+    private mutating func note(_ kind: Outstanding.Kind, _ change: Int) {
+        switch kind {
+        case .heldUnlink: held &+= change
+        case .dueUnlink: due &+= change
+        case .answeredUnlink: answered &+= change
+        default: break
+        }
     }
 
     /// A configuration or interface was set.
