@@ -20,7 +20,11 @@ func fuzzGuardBytes(_ input: inout Input) {
     }
     while !input.isEmpty, rules.violation == nil {
         let what = input.byte()
-        if what & 0x7E == 0 { rules.releaseWithdrawals() }
+        if what & 0x7C == 0 {
+            rules.releaseWithdrawals(isClear: what & 2 == 0)
+            pump(rules, &streams)
+            rules.recallWithdrawals()
+        }
         var bytes = input.bytes(1 + Int(what >> 1))[...]
         while !bytes.isEmpty {
             streams[Int(what & 1)].waiting += bytes.prefix(piece)

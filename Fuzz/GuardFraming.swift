@@ -24,6 +24,8 @@ struct Received {
     let packets: [IsoPacketDescriptor]
     let isIso: Bool
     let setup: [UInt8]
+    /// The endpoint, which of control is one.
+    var slot: UInt8 { address & 0x7F == 0 ? 0 : address }
 
     /// - Parameter pdu: a CMD_SUBMIT with all of its body.
     init(_ pdu: ArraySlice<UInt8>, isIso: Bool) {
@@ -70,8 +72,8 @@ struct Talk {
     /// importer's driver sends nothing there before another is set.
     private var unclear: Set<Int> = []
     private var isAllUnclear = false
-    /// Withdrawals that may reach the exporter's kernel before it has answered their requests.
-    private var released = 0
+    /// Endpoints that have answered since withdrawals went on last.
+    private var heard: Set<UInt8> = []
     /// The peer did what no kernel does.
     var isTampered = false
     private var start = (commands: 0, replies: 0)
@@ -98,6 +100,7 @@ struct Talk {
         must(model.fault == nil, "the kernel: \(String(describing: model.fault)); the guard: \(session.rules.sentence)")
         compare("command", model.commandEnds, session.commandEnds)
         compare("reply", model.replyEnds, session.replyEnds)
+        must(session.strays == 0, "a withdrawal went on at no moment")
         must(isTampered || session.violation == nil, "honest traffic is refused: \(session.rules.sentence)")
         while taken < model.commandEnds.count { take() }
     }
@@ -118,9 +121,8 @@ struct Talk {
         let bytes = Array(pdu.prefix(48))
         if bytes[3] == 2 {
             let target = bytes[20..<24].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-            if session.rules.limits.holdsWithdrawals {
-                released -= 1
-                must(released >= 0, "the withdrawal of a request that may be ending went on before its time")
+            if session.rules.limits.holdsWithdrawals, let request = open.first(where: { $0.seqnum == target }) {
+                must(!heard.contains(request.slot), "a request was withdrawn that may have been ending")
             }
             unlinks.append((bytes[4..<8].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }, target))
             return
@@ -266,6 +268,7 @@ struct Talk {
             status = -32
         }
         open.remove(at: index)
+        heard.insert(request.slot)
         if status == 0 { note(request.setup, isClear: true) }
         let reply = RetSubmit(
             status: status, actualLength: Int32(moved), numberOfPackets: request.isIso ? Int32(descriptors.count) : 0)
@@ -311,9 +314,9 @@ struct Talk {
     }
 
     private mutating func release() {
-        released += min(Guard.releasedAtOnce, session.rules.outstanding.held)
-        session.rules.releaseWithdrawals()
-        session.push()
+        session.moment()
+        check()
+        heard = []
     }
 
     private func unlinked(_ number: UInt32, _ status: Int32) {

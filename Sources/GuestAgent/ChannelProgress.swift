@@ -40,14 +40,16 @@ extension DataPath {
         else { return }
         connection.unansweredTicks = progress.isUnanswered ? connection.unansweredTicks + 1 : 0
         // Behind a setting without an answer everything waits, withdrawals too.
-        let isWaiting = progress.isUnlinkUnanswered || connection.outward?.isHeld == true
-        connection.unlinkTicks = isWaiting ? connection.unlinkTicks + 1 : 0
+        let isSilent = progress.isUnlinkUnanswered && progress.answers == connection.answers
+        connection.answers = progress.answers
+        connection.unlinkTicks = isSilent || connection.outward?.isHeld == true ? connection.unlinkTicks + 1 : 0
         // Long data of other requests may go first, but not for ever.
         let isSame = progress.openUnlinks > 0 && progress.unlinkWatch == connection.unlinkWatch
         connection.openUnlinkTicks = isSame ? connection.openUnlinkTicks + 1 : 0
         connection.unlinkWatch = progress.unlinkWatch
         let ticks = max(connection.unlinkTicks, connection.openUnlinkTicks / Self.patienceWithData)
-        guard ticks * settings.heartbeatMilliseconds >= settings.unlinkMilliseconds else { return }
+        // The first may come right behind what it counts.
+        guard ticks > 1, ticks * settings.heartbeatMilliseconds >= settings.unlinkMilliseconds else { return }
         let what: Message =
             progress.openUnlinks > 0 ? "the withdrawal of a USB request" : "the setting of an interface"
         Log.error(

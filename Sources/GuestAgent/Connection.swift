@@ -45,6 +45,8 @@ final class Connection {
     /// Heartbeats for which a request, and for which an unlink, has had no answer.
     var unansweredTicks = 0
     var unlinkTicks = 0
+    /// The guard's number for what has come back, at the last heartbeat.
+    var answers: UInt32 = 0
     /// For which some unlink has had none, though others had, and the guard's number for those.
     var openUnlinkTicks = 0
     var unlinkWatch: UInt32 = 0
@@ -114,6 +116,9 @@ final class Connection {
 
     /// The guard has something to say, or has said what found no room in the ring.
     private var hasOwnOutward: Bool { rules?.hasAnswer == true || (outward?.judged ?? 0) > 0 }
+
+    /// All has been moved both ways: the local kernel takes what comes next, and has nothing to say.
+    var isClear: Bool { writable && !readable && inward?.judged == 0 && outward?.count == 0 }
 
     /// Where the next bytes from the socket go: in the ring itself, a bounce buffer, or the guard's private copy, and
     /// no more than fits into the ring.

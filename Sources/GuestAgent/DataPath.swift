@@ -153,8 +153,8 @@ final class DataPath {
                 lookAt(number)
                 if connections[number] != nil, pump(number) { busy = true }
             }
-            if tendWithdrawals() { busy = true }
         }
+        tendWithdrawals()
         ringIfNeeded()
         let moved = counters.bytesIn &+ counters.bytesOut &- before
         if justHeard > 0 { wasWoken(busy, moved) }
@@ -211,14 +211,12 @@ final class DataPath {
 
     /// Every sleep has a bound: a doorbell is a hint and may be lost.
     func sleepTime() -> Int32 {
-        if pacing.pausedUntil != 0 { return max(1, Clock.millisecondsUntil(pacing.pausedUntil)) }
-        let connected = connections.contains { $0 != nil }
         let now = Clock.microseconds()
         let untilWithdrawal = withdrawals.left(now)
-        if doorbell.descriptor >= 0 {
-            if let untilWithdrawal { Clock.arm(descriptors.pollTimer, microseconds: untilWithdrawal) }
-            return connected ? 100 : 500
-        }
+        if let untilWithdrawal { Clock.arm(descriptors.pollTimer, microseconds: untilWithdrawal) }
+        if pacing.pausedUntil != 0 { return max(1, Clock.millisecondsUntil(pacing.pausedUntil)) }
+        let connected = connections.contains { $0 != nil }
+        if doorbell.descriptor >= 0 { return connected ? 100 : 500 }
         guard link.isUp else { return 20 }
         // Without a doorbell: poll soon after traffic, seldom later.
         let idle = now &- lastTraffic

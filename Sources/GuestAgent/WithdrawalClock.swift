@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import USBIP
 
-/// When the guards let withdrawals go on whose requests stay unanswered (`Guard.isHolding`): at a moment that a peer
-/// can neither know nor learn from the ones before.
+/// When the guards let withdrawals go on whose requests stay unanswered (`Guard.releaseWithdrawals`): at moments that a
+/// peer can neither know nor learn from the ones before.
 struct WithdrawalClock {
-    /// Microseconds, of which the moment is drawn: 524 ms, all bits set. A request that ends by itself has long done
-    /// so, and the program behind `usb_kill_urb` waits for a quarter of a second on average.
-    static let longest: UInt32 = 0x7FFFF
+    /// Microseconds to the next moment at least: for so long an endpoint must have been silent.
+    static let shortest: UInt64 = 100_000
+    /// Of so many more one is drawn: 262 ms, all bits set. The program behind `usb_kill_urb` waits meanwhile.
+    static let range: UInt32 = 0x3FFFF
     /// In microseconds; 0 while nothing is held.
     private(set) var moment: UInt64 = 0
 
@@ -17,10 +18,9 @@ struct WithdrawalClock {
             return false
         }
         let now = Clock.microseconds()
-        if moment == 0 { moment = now &+ UInt64(random() & Self.longest) }
-        guard now >= moment else { return false }
-        moment = 0
-        return true
+        let isNow = moment != 0 && now >= moment
+        if moment == 0 || isNow { moment = now &+ Self.shortest &+ UInt64(random() & Self.range) }
+        return isNow
     }
 
     /// Microseconds until then; nil while nothing is held.
@@ -28,11 +28,15 @@ struct WithdrawalClock {
 }
 
 extension DataPath {
-    /// - Returns: whether withdrawals go on now.
-    func tendWithdrawals() -> Bool {
+    /// At the moment withdrawals go on, or wait for the next one.
+    func tendWithdrawals() {
         let isHolding = connections.contains { $0?.rules?.isHolding == true }
-        guard withdrawals.hasCome(isHolding: isHolding, random: randomWord) else { return false }
-        for connection in connections { connection?.rules?.releaseWithdrawals() }
-        return true
+        guard withdrawals.hasCome(isHolding: isHolding, random: randomWord) else { return }
+        for number in 0..<connections.count {
+            guard let connection = connections[number], let rules = connection.rules, rules.isHolding else { continue }
+            rules.releaseWithdrawals(isClear: connection.isClear)
+            _ = pump(number)
+            rules.recallWithdrawals()
+        }
     }
 }

@@ -51,7 +51,7 @@ import USBIP
         let reply = PDUHeader(seqnum: 7, body: .retSubmit(RetSubmit(actualLength: 8))).encode() + [UInt8](1...8)
         try service.write(reply)
         #expect(try client.read(56) == reply)
-        // More than the ring holds, of the same request.
+        // Some at a time, of the same request.
         let numbers = Array(UInt32(100)..<1000)
         for part in 0..<3 {
             let some = numbers[(300 * part)..<(300 * (part + 1))]

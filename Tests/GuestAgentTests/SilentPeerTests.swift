@@ -169,6 +169,34 @@ import USBIP
         #expect(try !guests.agent(.a).text.contains("withdrawal"))
     }
 
+    /// A program that reads with a time limit, over and over: nearly always a withdrawal is open, never one for long.
+    @Test(arguments: Setting.all)
+    func pollingDoesNot(_ setting: Setting) throws {
+        let guests = try Self.guests(setting)
+        let device = try Import(guests)
+        let start = try guests.heartbeats(.a)
+        var number: UInt32 = 100
+        while try guests.heartbeats(.a) < start + 3 * Self.heartbeatsToTimeout {
+            number += 2
+            let read = PDUHeader(
+                seqnum: number, devid: 0x10002, direction: .in, endpoint: 0,
+                body: .cmdSubmit(
+                    CmdSubmit(
+                        transferBufferLength: 255,
+                        setup: SetupPacket(requestType: 0x80, request: 6, value: 0x0300, length: 255)))
+            ).encode()
+            let unlink = PDUHeader(
+                seqnum: number + 1, devid: 0x10002, body: .cmdUnlink(CmdUnlink(seqnum: number))
+            ).encode()
+            try device.client.write(read + unlink)
+            #expect(try device.service.read(96) == read + unlink)
+            let answer = PDUHeader(seqnum: number + 1, body: .retUnlink(RetUnlink(status: -104))).encode()
+            try device.service.write(answer)
+            #expect(try device.client.read(48) == answer)
+        }
+        #expect(try !guests.agent(.a).text.contains("withdrawal"))
+    }
+
     /// On another port the same bytes mean nothing.
     @Test(arguments: Setting.withDoorbells)
     func otherPortsAreNotWatched(_ setting: Setting) throws {

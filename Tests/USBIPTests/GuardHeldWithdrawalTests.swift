@@ -37,8 +37,6 @@ struct GuardHeldWithdrawalTests {
             let before = session.commands
             let unlinks = [session.unlink(target), session.unlink(target)]
             #expect(session.commands == before && session.rules.isHolding)
-            // One that is due waits for a place, and its request is quicker.
-            session.rules.outstanding.release(1)
             let replies = session.replies
             let isIso = target == requests[2]
             let reply = RetSubmit(actualLength: isIso ? 0 : 2, numberOfPackets: isIso ? 1 : 0)
@@ -65,33 +63,165 @@ struct GuardHeldWithdrawalTests {
         #expect(lastReply(session) == Self.answer(unlink))
     }
 
-    @Test("of those without an answer eight go on at a time, when they are told to, byte for byte")
+    @Test("of those without an answer eight go on at a time, the oldest first, byte for byte")
     func released() {
         let session = Self.session()
+        session.moment()
         let targets = (0..<20).map { _ in session.submit(1, .in, .bytes(64)) }
         let before = session.commands
         let unlinks = targets.map { session.unlink($0) }
         #expect(session.commands == before)
         for expected in [8, 16, 20, 20] {
-            session.rules.releaseWithdrawals()
-            session.push()
+            session.moment()
             #expect(session.commands.count == before.count + 48 * expected)
             #expect(session.rules.isHolding == (expected < 20))
         }
-        #expect(session.commands == before + zip(unlinks, targets).flatMap { Self.withdrawal($0, of: $1) })
+        let all = zip(unlinks, targets).map { Self.withdrawal($0, of: $1) }
+        let found = stride(from: before.count, to: session.commands.count, by: 48).map {
+            Array(session.commands[$0..<($0 + 48)])
+        }
+        for part in [0..<8, 8..<16, 16..<20] { #expect(Set(found[part]) == Set(all[part])) }
         for unlink in unlinks { session.unlinked(unlink, -104) }
         #expect(session.violation == nil && session.rules.outstanding.count == 0)
     }
 
-    /// `usbip-host` would queue its answer and wake nobody to send it.
-    @Test("what the exporter's kernel has no request for is answered at once; an importer's guard holds nothing")
-    func notHeld() {
+    @Test("none is passed over for ever, whatever comes behind it")
+    func fairness() {
         let session = Self.session()
-        let before = session.commands
-        session.unlink(4_000_000_000)
-        #expect(session.commands == before && !session.rules.isHolding && !session.rules.hasAnswer)
-        #expect(lastReply(session) == Self.answer(session.seqnum))
-        // The data path of an importer does not ask for it; a guard that is asked there does the same.
+        session.moment()
+        var waiting = (0..<40).map { _ in session.unlink(session.submit(1, .in, .bytes(64))) }
+        for _ in 0..<50 {
+            let before = session.commands.count
+            session.moment()
+            let gone = stride(from: before, to: session.commands.count, by: 48).map {
+                session.commands[($0 + 4)..<($0 + 8)].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            }
+            #expect(Set(gone) == Set(waiting.prefix(8)))
+            waiting.removeFirst(8)
+            for number in gone {
+                session.unlinked(number, -104)
+                waiting.append(session.unlink(session.submit(1, .in, .bytes(64))))
+            }
+        }
+        #expect(session.violation == nil)
+    }
+
+    /// A request may be ending wherever others end.
+    @Test("an endpoint that has answered since the moment before is left alone; of control both directions")
+    func silence() {
+        let session = Self.session()
+        session.moment()
+        let setup = SetupPacket(requestType: 0xC0, request: 1, length: 4)
+        let (bulk, other, control) = (
+            session.submit(1, .in, .bytes(64)), session.submit(3, .in, .bytes(64)), session.control(setup)
+        )
+        let unlinks = [bulk, other, control].map { session.unlink($0) }
+        func went() -> [UInt8] {
+            let before = session.commands.count
+            session.moment()
+            return Array(session.commands[before...])
+        }
+        session.answer(session.submit(1, .in, .bytes(8)))
+        session.answer(session.control(SetupPacket(requestType: 0x40, request: 1)))
+        #expect(went() == Self.withdrawal(unlinks[1], of: other))
+        session.answer(session.submit(1, .in, .bytes(8)))
+        #expect(went() == Self.withdrawal(unlinks[2], of: control))
+        session.answer(session.submit(2, .out, .bytes(1), payload: [0]))
+        #expect(went() == Self.withdrawal(unlinks[0], of: bulk))
+    }
+
+    /// Who could make a withdrawal wait that is on its way would choose when it arrives.
+    @Test("none goes on while it could not at once: data under way, a kernel that reads no further, replies unread")
+    func notClear() {
+        let stopping = [
+            SetupPacket(requestType: 1, request: 11, value: 1, index: 1), SetupPacket(request: 9, value: 1),
+            SetupPacket(requestType: 2, request: 1, index: 0x81), SetupPacket(requestType: 0x23, request: 3, value: 4),
+        ]
+        for step in 0..<(stopping.count + 3) {
+            let session = Self.session()
+            session.moment()
+            session.answer(session.submit(2, .out, .bytes(1), payload: [0]))
+            session.moment()
+            let target = session.submit(1, .in, .bytes(64))
+            let unlink = session.unlink(target)
+            let header = PDUHeader(
+                seqnum: session.next(), devid: GuardSession.devid, direction: .out, endpoint: 2,
+                body: .cmdSubmit(.bytes(40)))
+            switch step {
+            case 0: break
+            case 1: session.command(header.encode() + zeros(39))
+            case 2:
+                let read = session.submit(3, .in, .bytes(2))
+                session.reply(PDUHeader(seqnum: read, body: .retSubmit(RetSubmit(actualLength: 2))).encode() + [0])
+            default: session.control(stopping[step - 3])
+            }
+            let before = session.commands
+            session.moment(isClear: step > 0)
+            #expect(session.commands == before && session.rules.isHolding)
+            // Nor later, by itself.
+            switch step {
+            case 0: break
+            case 1: session.command([0])
+            case 2: session.reply([0])
+            default: session.answer()
+            }
+            #expect(session.strays == 0 && session.rules.isHolding && session.violation == nil)
+            session.moment()
+            #expect(last(session) == Self.withdrawal(unlink, of: target))
+        }
+    }
+
+    /// `usbip-host` would queue its answer and wake nobody to send it.
+    @Test("what the exporter's kernel has no request for is answered at the next moment, all of it")
+    func notThere() {
+        let session = Self.session()
+        let target = session.submit(1, .in, .bytes(64))
+        session.answer(target)
+        let before = (session.commands.count, session.replies.count)
+        for number in 0..<20 { session.unlink(number < 10 ? target : 4_000_000_000) }
+        #expect(session.rules.isHolding && session.replies.count == before.1)
+        session.moment(isClear: false)
+        #expect(!session.rules.isHolding && !session.rules.hasAnswer)
+        #expect(session.commands.count == before.0 && session.replies.count == before.1 + 20 * 48)
+        #expect(session.violation == nil && session.rules.outstanding.count == 0)
+    }
+
+    /// `vhci_tx_loop` sends submits, then unlinks: one that is queued in between goes out behind its own unlink.
+    @Test("one that overtakes its request is held for it")
+    func overtakes() {
+        let session = Self.session()
+        session.moment()
+        let target = session.next()
+        let unlink = session.unlink(target)
+        let header = PDUHeader(
+            seqnum: target, devid: GuardSession.devid, direction: .in, endpoint: 1, body: .cmdSubmit(.bytes(64)))
+        session.command(header.encode())
+        session.moment()
+        #expect(last(session) == Self.withdrawal(unlink, of: target))
+        session.unlinked(unlink, -104)
+        #expect(session.violation == nil && session.rules.outstanding.count == 0)
+    }
+
+    @Test("withdrawn again, a request that the exporter's kernel no longer has, or a withdrawal that is answered")
+    func again() {
+        let session = Self.session()
+        session.moment()
+        let target = session.submit(1, .in, .bytes(64))
+        let first = session.unlink(target)
+        session.moment()
+        let second = session.unlink(target)
+        session.unlinked(first, 0)
+        #expect(lastReply(session) == Self.answer(second))
+        let third = session.unlink(target)
+        let fourth = session.unlink(third)
+        session.moment()
+        let both = [Array(session.replies.suffix(96).prefix(48)), lastReply(session)]
+        #expect(Set(both) == Set([third, fourth].map(Self.answer)) && !session.rules.isHolding)
+        #expect(session.violation == nil && session.strays == 0)
+    }
+
+    @Test("an importer's guard holds nothing")
+    func importer() {
         let importer = GuardSession.imported(.importer)
         let target = importer.submit(1, .in, .bytes(64))
         let unlink = importer.unlink(target)
@@ -99,15 +229,16 @@ struct GuardHeldWithdrawalTests {
     }
 
     /// `stub_recv_cmd_unlink` gives the request the withdrawal's number, by which it can be found once more.
-    @Test("the withdrawal of a withdrawal is held as well")
+    @Test("the withdrawal of a withdrawal is held until that has its answer")
     func ofAWithdrawal() {
         let session = Self.session()
+        session.moment()
         let target = session.submit(1, .in, .bytes(64))
         let first = session.unlink(target)
-        session.rules.releaseWithdrawals()
-        session.push()
+        session.moment()
         let before = session.commands
         let second = session.unlink(first)
+        for _ in 0..<3 { session.moment() }
         #expect(session.commands == before && session.rules.isHolding)
         session.unlinked(first, -104)
         #expect(session.commands == before && lastReply(session) == Self.answer(second))
@@ -117,35 +248,13 @@ struct GuardHeldWithdrawalTests {
     @Test("those of one request are answered when one of them has brought it to its end")
     func several() {
         let session = Self.session()
+        session.moment()
         let target = session.submit(1, .in, .bytes(64))
         let unlinks = (0..<9).map { _ in session.unlink(target) }
-        session.rules.releaseWithdrawals()
-        session.push()
+        session.moment()
         #expect(session.rules.isHolding)
         session.unlinked(unlinks[0], -104)
         #expect(!session.rules.isHolding && lastReply(session) == Self.answer(unlinks[8]))
-    }
-
-    @Test("one that waits for a place does not reach a later request of the same number, also when data are under way")
-    func numberTwice() {
-        let session = Self.session()
-        session.answer(session.submit(2, .out, .bytes(1), payload: [0]))
-        let target = session.submit(1, .in, .bytes(64))
-        let unlink = session.unlink(target)
-        let out = PDUHeader(
-            seqnum: session.next(), devid: GuardSession.devid, direction: .out, endpoint: 2,
-            body: .cmdSubmit(.bytes(40)))
-        let again = PDUHeader(
-            seqnum: target, devid: GuardSession.devid, direction: .in, endpoint: 1, body: .cmdSubmit(.bytes(64)))
-        session.command(out.encode() + zeros(20))
-        let before = session.commands
-        session.rules.releaseWithdrawals()
-        session.push()
-        #expect(session.commands == before)
-        session.answer(target)
-        #expect(lastReply(session) == Self.answer(unlink))
-        session.command(zeros(20) + again.encode())
-        #expect(session.commands == before + zeros(20) + again.encode() && session.violation == nil)
     }
 
     /// What the guard puts between is the peer's, too: its number and its target are.
@@ -156,14 +265,13 @@ struct GuardHeldWithdrawalTests {
         // The 12 bytes from the data's start on: a command, anything, the device. What is behind `count` bytes of data
         // is the withdrawal's command, its number, the device.
         let wanted: [UInt8] = [0, 0, 0, 1, 0, 0, 0, 2] + withUnsafeBytes(of: GuardSession.devid.bigEndian) { $0 }
-        let header = Self.withdrawal(GuardSession.devid, of: target)
-        session.command(header)
+        session.moment()
+        session.command(Self.withdrawal(GuardSession.devid, of: target))
         let body = PDUHeader(
             seqnum: session.next(), devid: GuardSession.devid, direction: .out, endpoint: 2,
             body: .cmdSubmit(.bytes(Int32(count))))
         session.command(body.encode() + wanted.prefix(count))
-        session.rules.releaseWithdrawals()
-        session.push()
+        session.moment()
         #expect(session.violation == (count == 4 ? .framingUnclear : nil))
     }
 

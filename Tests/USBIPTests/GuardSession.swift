@@ -12,6 +12,9 @@ final class GuardSession {
     private var waitingReplies: [UInt8] = []
     /// The exporter's kernel has more to send than goes on.
     var isBackedUp = false
+    private var isMoment = false
+    /// Withdrawals that went on at another time.
+    private(set) var strays = 0
     /// The targets of withdrawals, by number, that did not go on when they came, and that the guard has answered.
     private var withheld: [UInt32: UInt32] = [:]
     private(set) var ownAnswers: [UInt32: UInt32] = [:]
@@ -49,6 +52,16 @@ final class GuardSession {
 
     /// What waited may go on.
     func push() { drain(isCommand: true) }
+
+    /// Withdrawals that are held may go on.
+    func moment(isClear: Bool = true) {
+        isMoment = true
+        rules.releaseWithdrawals(isClear: isClear)
+        drain(isCommand: true)
+        insert(role == .exporter ? .outward : .inward, isCommand: false)
+        rules.recallWithdrawals()
+        isMoment = false
+    }
 
     private func feed(_ bytes: [UInt8], by size: Int, _ add: ([UInt8]) -> Void) {
         var rest = bytes[...]
@@ -93,6 +106,7 @@ final class GuardSession {
         var header = zeros(PDUHeader.size)
         while header.withUnsafeMutableBytes({ rules.insert(direction, $0) }) {
             if isCommand {
+                if !isMoment { strays += 1 }
                 commands += header
                 commandEnds.append(commands.count - importEnds.commands)
             } else {

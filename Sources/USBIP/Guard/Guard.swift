@@ -42,6 +42,8 @@ public final class Guard {
     /// SET_CONFIGURATIONs and SET_INTERFACEs without an answer: until it comes, nobody knows what endpoints there are.
     var settingsUnderWay = 0
     var doubt = FramingDoubt()
+    /// Endpoints that have answered since the last `releaseWithdrawals`, as bits of their slots.
+    var heard: UInt32 = 0
 
     /// What was refused, once something was.
     public private(set) var violation: GuardViolation?
@@ -51,9 +53,11 @@ public final class Guard {
     public internal(set) var requests: UInt64 = 0
     /// A command passed, and nothing has come back since.
     public internal(set) var isUnanswered = false
-    /// A CMD_UNLINK passed, and nothing has come back since. The exporter answers it at once, and until it does,
+    /// A CMD_UNLINK passed, and nothing has come back since. The exporter answers it soon, and until it does,
     /// `vhci_hcd` blocks its hub's worker and with it every port of that controller: so that peer is gone.
     public internal(set) var isUnlinkUnanswered = false
+    /// Another number than before: something has come back.
+    public internal(set) var answers: UInt32 = 0
     /// CMD_UNLINKs without their RET_UNLINK, whatever else has come back.
     public var openUnlinks: Int { outstanding.unlinks }
     /// Another number than before: each of the CMD_UNLINKs that were open then has been answered.
@@ -94,9 +98,13 @@ public final class Guard {
             command.payload &-= count
         } else {
             reply.payload &-= count
-            isUnanswered = false
-            isUnlinkUnanswered = false
+            hear()
         }
+    }
+
+    private func hear() {
+        (isUnanswered, isUnlinkUnanswered) = (false, false)
+        answers &+= 1
     }
 
     /// The exporter's kernel has sent all that it has to send for now.
@@ -120,7 +128,7 @@ public final class Guard {
         let verdict = judgeReply(bytes)
         // A part of a header is no answer.
         switch verdict {
-        case .pass, .drop: (isUnanswered, isUnlinkUnanswered) = (false, false)
+        case .pass, .drop: hear()
         default: break
         }
         return verdict

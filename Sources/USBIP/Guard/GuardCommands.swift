@@ -26,11 +26,7 @@ extension Guard {
         if kind == PDUCommand.cmdUnlink.rawValue {
             // Its target may be answered already, or not be sent yet: the kernels' threads overtake one another.
             entry.argument = bytes.word(5)
-            if limits.holdsWithdrawals {
-                entry.kind = outstanding.find(entry.argument) == nil ? .answeredUnlink : .heldUnlink
-            } else {
-                entry.kind = .unlink
-            }
+            entry.kind = limits.holdsWithdrawals ? .heldUnlink : .unlink
         } else if let verdict = judgeSubmit(bytes, &entry) {
             return verdict
         }
@@ -149,6 +145,8 @@ extension Guard {
         case (0x01, 11):
             entry.effect = .setsInterface
             entry.argument = index << 16 | value
+        // PORT_RESET, and CLEAR_FEATURE(ENDPOINT_HALT).
+        case (0x23, 3) where value == 4, (0x02, 1) where value == 0: entry.effect = .blocks
         default: break
         }
         // The exporter's kernel sets it whatever the length is; the device refuses one that has any, and would be

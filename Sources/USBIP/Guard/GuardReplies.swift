@@ -30,6 +30,8 @@ extension Guard {
         }
         if let refusal = judgeReturn(bytes, entry) { return refusal }
         if !entry.isGivenUp { leave(entry) }
+        // Of control, either direction is the same.
+        heard |= entry.slot & 15 == 0 ? 0x1_0001 : 1 << UInt32(entry.slot)
         outstanding.remove(index)
         take(entry, status)
         return reply.verdict(PDUHeader.size)
@@ -96,7 +98,7 @@ extension Guard {
     /// What an answer changes.
     private func take(_ entry: Outstanding, _ status: UInt32) {
         switch entry.effect {
-        case .none: if !entry.isOld { doubt.prove(entry.slot) }
+        case .none, .blocks: if !entry.isOld { doubt.prove(entry.slot) }
         case .readsDescriptor:
             guard status == 0, reply.payload > 0, !reply.isDropped else { break }
             reply.isDescriptor = true

@@ -20,7 +20,8 @@ public enum GuardRole: Sendable {
 public enum GuardVerdict: Equatable, Sendable {
     /// The first so many bytes go on, as they stand now: the guard may have changed them.
     case pass(Int)
-    /// The first so many bytes go nowhere: a reply for which the importer's kernel waits no longer.
+    /// The first so many bytes go nowhere: a reply for which the importer's kernel waits no longer, a withdrawal that
+    /// is held.
     case drop(Int)
     /// Nothing can be said of the first byte before more have come.
     case more

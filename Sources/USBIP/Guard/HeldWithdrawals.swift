@@ -5,19 +5,30 @@
 /// `stub_recv_cmd_unlink` of Linux (6.1, and before) finds the request under a lock, lets go of the lock, and then
 /// withdraws the URB, which `stub_complete` frees if the request ends in that instant: the kernel goes on with memory
 /// that is free. About one withdrawal in three thousand meets that while data move. So a withdrawal is held until its
-/// request has an answer, and answered by the guard then; only those of requests that stay unanswered go on, when the
-/// caller says so, and it says so at a moment that nobody can foresee.
+/// request has an answer, and answered by the guard then. Only those of requests to endpoints that have been silent for
+/// a while go on, at a moment that nobody but the caller knows before.
 ///
-/// One that comes too late is not passed on either: `usbip-host` queues its answer, and wakes nobody to send it.
+/// One that comes too late is not passed on either: `usbip-host` queues its answer, and wakes nobody to send it. Nor is
+/// it answered at once: `vhci_tx_loop` may send a withdrawal before its request.
 extension Guard {
     /// Withdrawals that go on together. A network adapter's driver withdraws 60 at once.
     static let releasedAtOnce = 8
 
-    /// Some withdrawal is held: `releaseWithdrawals` is to be called at a moment drawn at random.
+    /// Some withdrawal is held: `releaseWithdrawals` is to be called at moments drawn at random.
     public var isHolding: Bool { outstanding.held > 0 }
 
-    /// Some of those that are held go on, answered or not.
-    public func releaseWithdrawals() { outstanding.release(Self.releasedAtOnce) }
+    /// Lets some of those that are held go on, if they go on at once: what has not, when the caller has moved all that
+    /// it can, is to be recalled, or whoever keeps it from going on would choose the moment.
+    /// - Parameter isClear: all has been moved both ways, the exporter's kernel takes more, and has nothing to say.
+    public func releaseWithdrawals(isClear: Bool) {
+        outstanding.answerLateWithdrawals()
+        if isClear, command.isComplete, reply.isComplete, !outstanding.isStopped {
+            outstanding.release(Self.releasedAtOnce, last: commandSeqnum, heard: heard)
+        }
+        heard = 0
+    }
+
+    public func recallWithdrawals() { outstanding.recall() }
 
     /// The guard has an answer of its own for the importer.
     public var hasAnswer: Bool { outstanding.answered > 0 && reply.isComplete && violation == nil }

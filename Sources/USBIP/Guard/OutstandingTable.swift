@@ -4,9 +4,11 @@
 struct Outstanding {
     /// What an answer means beyond itself.
     enum Effect: UInt8 {
-        case none, readsDescriptor, setsConfiguration, setsInterface
+        /// `blocks`: while it carries that out, the exporter's kernel reads no further.
+        case none, readsDescriptor, blocks, setsConfiguration, setsInterface
 
         var sets: Bool { rawValue >= Effect.setsConfiguration.rawValue }
+        var stops: Bool { rawValue >= Effect.blocks.rawValue }
     }
 
     /// What it is, and how far a CMD_UNLINK has come.
@@ -14,7 +16,7 @@ struct Outstanding {
         case request
         /// It waits for its target's answer, or for `Guard.releaseWithdrawals`.
         case heldUnlink
-        /// It waits for the next place between two commands, or for its target's answer.
+        /// The same, and if the place between two commands is there now, it goes on.
         case dueUnlink
         /// Its answer waits for the next place between two replies.
         case answeredUnlink
@@ -104,6 +106,7 @@ struct OutstandingTable {
     mutating func giveUp(_ index: Int) {
         if entries[index].isGivenUp { return }
         entries[index].isGivenUp = true
+        answerWithdrawals(of: entries[index].seqnum)
         memory &-= Int(entries[index].memory)
         entries[index].effect = .none
     }
@@ -128,14 +131,47 @@ struct OutstandingTable {
         return true
     }
 
-    /// As many of the withdrawals that are held become due.
+    /// Withdrawals that are held become due, the oldest first, as many as `limit`: those of requests that the kernel
+    /// has, to endpoints that have been silent. Those of requests that are none are answered.
+    /// - Parameters:
+    ///   - last: the newest command's number, from which age counts.
+    ///   - heard: endpoints that were not silent, as bits of their slots.
     @inline(never)
-    mutating func release(_ limit: Int) {
-        var left = limit
-        for i in 0..<count where left > 0 && entries[i].kind == .heldUnlink {
-            move(i, to: .dueUnlink)
-            left &-= 1
+    mutating func release(_ limit: Int, last: UInt32, heard: UInt32) {
+        for i in 0..<count where entries[i].kind == .heldUnlink && isReleasable(i, heard) { move(i, to: .dueUnlink) }
+        while due > limit {
+            var youngest = -1
+            for i in 0..<count where entries[i].kind == .dueUnlink {
+                if youngest < 0 || last &- entries[i].seqnum < last &- entries[youngest].seqnum { youngest = i }
+            }
+            move(youngest, to: .heldUnlink)
         }
+    }
+
+    private func isReleasable(_ index: Int, _ heard: UInt32) -> Bool {
+        guard let target = find(entries[index].argument), entries[target].kind == .request else { return false }
+        return heard >> UInt32(entries[target].slot) & 1 == 0
+    }
+
+    /// Withdrawals of what is not there are answered.
+    @inline(never)
+    mutating func answerLateWithdrawals() {
+        for i in 0..<count where entries[i].kind == .heldUnlink {
+            if let target = find(entries[i].argument), !entries[target].isGivenUp { continue }
+            move(i, to: .answeredUnlink)
+        }
+    }
+
+    /// What is due has not gone on.
+    mutating func recall() {
+        guard due > 0 else { return }
+        for i in 0..<count where entries[i].kind == .dueUnlink { move(i, to: .heldUnlink) }
+    }
+
+    /// Whether the exporter's kernel may be reading no further.
+    var isStopped: Bool {
+        for i in 0..<count where entries[i].effect.stops { return true }
+        return false
     }
 
     /// A command is at its end; so are those of its withdrawals that the exporter's kernel has not got.
@@ -155,7 +191,10 @@ struct OutstandingTable {
         while entries[i].kind != kind { i &+= 1 }
         let entry = entries[i]
         move(i, to: .unlink)
-        if kind == .answeredUnlink { remove(i) }
+        if kind == .answeredUnlink {
+            remove(i)
+            answerWithdrawals(of: entry.seqnum)
+        }
         return entry
     }
 
