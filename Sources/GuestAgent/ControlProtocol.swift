@@ -9,9 +9,11 @@ import RingTransport
 /// After a CONNECT that was answered with 0 the socket itself is the connection's byte stream.
 ///
 /// A program that does not want to wait for the peer says BEGIN. It is answered at once, with a stream socket
-/// (SCM_RIGHTS) in which there is no room until the peer has accepted, as in a TCP connection that is being made. What
-/// became of it the agent says in the name that it binds its own end to (unix(7), abstract), which is that of the
-/// program's peer: `ringway+…` when it is made, or `ringway-ERRNO…` before it closes that end.
+/// (SCM_RIGHTS) in which there is no room until the peer has accepted, as in a TCP connection that is being made. Why
+/// it was not made the agent says in the name that it binds its own end to (unix(7), abstract), which is that of the
+/// program's peer: `ringway-ERRNO…`, before it closes that end. In the same way a connection's stream, of a program
+/// that opened or accepted it, is told its end: `ringway+…`, when the peer has ended in order and all has arrived. An
+/// end without that name, closed, is a reset.
 enum ControlProtocol {
     static let size = 16
     /// "RWC1".

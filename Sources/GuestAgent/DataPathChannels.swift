@@ -24,7 +24,9 @@ extension DataPath {
             passRest(number)
             answerClient(number, ECONNREFUSED)
             release(number)
-        case .closed: release(number)
+        case .closed:
+            if let connection = connections[number] { tellEnd(connection) }
+            release(number)
         }
         // A connection that the local service could not take at once is offered to it again.
         if let port = channel.waitingPort, connections[number] == nil { serve(channel, port) }
@@ -124,6 +126,8 @@ extension DataPath {
         guard let connection = connections[number], connection.client == nil else { return }
         do throws(ConnectionEnd) {
             counters.bytesIn &+= UInt64(try connection.pumpInward(peerPolls: true, bounce: bounce).moved)
+            let channel = connection.channel
+            if channel.finalBeforeReset == channel.consumer.head, !channel.holdsBytes { tellEnd(connection) }
         } catch {}
     }
 
@@ -131,16 +135,25 @@ extension DataPath {
     func passEnds(_ connection: Connection) {
         let channel = connection.channel
         if connection.localFinished { channel.finish() }
-        if channel.hasReadAll, !connection.toldFinished {
-            connection.toldFinished = true
-            shutdown(connection.socket, cs_shut_wr())
-        }
+        if channel.hasReadAll { tellEnd(connection) }
+    }
+
+    /// The program has got all, and the peer ended in order. The name keeps that for when this end is closed, which is
+    /// a reset without it (docs/shim.md).
+    private func tellEnd(_ connection: Connection) {
+        guard !connection.toldFinished, connection.client == nil else { return }
+        connection.toldFinished = true
+        _ = cs_name_outcome(connection.socket, 0)
+        shutdown(connection.socket, cs_shut_wr())
     }
 
     /// A connection ended early: the peer is told, the local socket closed.
     func end(_ number: Int, _ why: ConnectionEnd) {
         switch why {
-        case .local: channels[number].reset()
+        case .local:
+            // What the program said before it left is whole: the peer's program gets its end.
+            if connections[number]?.localFinished == true { channels[number].finish() }
+            channels[number].reset()
         case .refused(let direction):
             counters.guardRefusals &+= 1
             channels[number].reset()

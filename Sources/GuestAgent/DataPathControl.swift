@@ -132,20 +132,15 @@ extension DataPath {
         return true
     }
 
+    /// Tells a program that its connection is made: with an answer, or by the room that there is from now on.
     private func isTold(_ client: ControlClient, _ number: Int) -> Bool {
         if client.filling == 0 { return send(client.socket, ControlProtocol.reply(0, channel: UInt32(number))) }
-        announce(client, 0)
-        return client.filling == 0
-    }
-
-    /// Says in its name what became of a stream; if it is made, there is room in it from now on.
-    private func announce(_ client: ControlClient, _ result: Int32) {
-        if cs_name_outcome(client.socket, UInt32(result)) != 0 { return }
-        while result == 0, client.filling > 0 {
+        while client.filling > 0 {
             let count = recv(client.socket, bounce.baseAddress, min(client.filling, bounce.count), cs_msg_dontwait())
-            if count <= 0 { return }
+            if count <= 0 { return false }
             client.filling -= count
         }
+        return true
     }
 
     /// Answers the program that waits on a channel, if there is one; with 0 its socket becomes the stream.
@@ -173,7 +168,7 @@ extension DataPath {
     func reply(_ slot: Int, _ result: Int32, _ text: String = "") {
         guard let client = clients[slot] else { return }
         if client.filling > 0 {
-            announce(client, result)
+            _ = cs_name_outcome(client.socket, UInt32(result))
         } else {
             let body = text.copyBytes()
             // A status text is far smaller than a socket's buffer; a program that does not read loses it.

@@ -41,6 +41,8 @@ public final class Channel {
     public private(set) var isEstablished = false
     /// The peer's final index, once it has finished.
     public private(set) var peerFinal: UInt32?
+    /// The same of a connection that the peer has reset behind its end: what it said before is whole.
+    public private(set) var finalBeforeReset: UInt32?
     /// The reader has taken bytes out of the ring that are not where they belong yet.
     public var holdsBytes = false
     /// Set when the record has changed, which the peer must be told of by a doorbell in any case.
@@ -91,6 +93,7 @@ public final class Channel {
     func forget() {
         isEstablished = false
         peerFinal = nil
+        finalBeforeReset = nil
         pending = nil
         holdsBytes = false
     }
@@ -120,7 +123,7 @@ public final class Channel {
         let start = producer.tail
         producer.begin(at: start)
         own.set(SectionLayout.channelPort, UInt32(port))
-        own.set(SectionLayout.channelStartIndex, start)
+        announceStart(start)
         publish(.open)
     }
 
@@ -131,8 +134,14 @@ public final class Channel {
         let start = producer.tail
         consumer.begin(at: record.startIndex)
         producer.begin(at: start)
-        own.set(SectionLayout.channelStartIndex, start)
+        announceStart(start)
         publish(.accepted)
+    }
+
+    /// A final index before the start stands for none: RESET may overwrite FINISHED before the peer has looked.
+    private func announceStart(_ start: UInt32) {
+        own.set(SectionLayout.channelStartIndex, start)
+        own.set(SectionLayout.channelFinalIndex, start &- 1)
     }
 
     /// Refuses what ``ChannelEvent/opened(port:)`` announced.
@@ -258,7 +267,9 @@ public final class Channel {
             }
             return try lookAtFinal(record)
         case .reset:
+            let isAhead = record.finalIndex &- consumer.head <= UInt32(consumer.capacity)
             forget()
+            finalBeforeReset = isAhead ? record.finalIndex : nil
             publish(.closed)
             return .peerReset
         case .closed:

@@ -15,7 +15,8 @@ public enum ChannelState: UInt32, Sendable {
     case established = 3
     /// The final index is valid: no byte follows it from this side.
     case finished = 4
-    /// Given up; what is under way both ways is void.
+    /// Given up; what is under way both ways is void. If the final index is not before the start, this side had
+    /// finished: what it sent is whole, and who has read it all has its end.
     case reset = 5
     /// Acceptor: no connection; the reason is valid.
     case refused = 6

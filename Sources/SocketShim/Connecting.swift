@@ -14,7 +14,8 @@ public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ leng
     switch Identity(of: fd) {
     case .accepted: return fail(EISCONN)
     case .connected(let own, _):
-        switch waitedFor(fd) {
+        // A socket that is to wait by now does.
+        switch ConnectionState.awaited(fd, unless: { Kernel.isNonBlocking(fd) }) {
         case .pending: return fail(EALREADY)
         case .established: return Kernel.takeUnasked(fd) ? 0 : fail(EISCONN)
         case .failed(let error):
@@ -40,17 +41,6 @@ public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ leng
     return result == 0 ? 0 : fail(-result)
 }
 
-/// What has become of a connection that was begun; a socket that is to wait by now does.
-private func waitedFor(_ fd: Int32) -> ConnectionState {
-    let deadline = raw_monotonic_milliseconds() + Settings.timeoutMilliseconds
-    while true {
-        let state = ConnectionState(of: fd)
-        let left = deadline - raw_monotonic_milliseconds()
-        guard state == .pending, !Kernel.isNonBlocking(fd), left > 0 else { return state }
-        _ = raw_poll(fd, Int32(POLLOUT), left)
-    }
-}
-
 /// One connection on its way to the agent.
 private struct ChannelRequest {
     /// The program's socket, and what it is: other threads may close it meanwhile and use its number again.
@@ -62,7 +52,7 @@ private struct ChannelRequest {
 
     /// 0, or a negative errno as TCP would give it; then the program's socket is as it was, unless it is -EINPROGRESS.
     func connect() -> Int32 {
-        if Kernel.isNonBlocking(socket), let result = begin() { return result }
+        if let result = begin(waits: !Kernel.isNonBlocking(socket)) { return result }
         let stream = raw_unix_stream()
         guard stream >= 0 else { return stream }
         var result = bindName(stream)
@@ -71,10 +61,11 @@ private struct ChannelRequest {
         return put(stream, result)
     }
 
-    /// Without waiting for the peer: the agent gives the stream at once. There is no room in it until the peer has
+    /// The agent gives the stream at once, without waiting for the peer. There is no room in it until the peer has
     /// accepted.
+    /// - Parameter waits: for that.
     /// - Returns: nil when the agent cannot give one, but may make the connection if it is waited for.
-    private func begin() -> Int32? {
+    private func begin(waits: Bool) -> Int32? {
         let control = raw_unix_stream()
         guard control >= 0 else { return control }
         var stream: Int32 = -1
@@ -89,9 +80,26 @@ private struct ChannelRequest {
             }
         }
         if result == 0 { result = bindName(stream) }
-        Kernel.setUnasked(stream)
+        if !waits {
+            Kernel.setUnasked(stream)
+        } else if result == 0 {
+            result = wait(stream)
+        }
         result = put(stream, result)
-        return result == 0 ? -EINPROGRESS : result
+        return result == 0 && !waits ? -EINPROGRESS : result
+    }
+
+    /// Until the peer has answered.
+    private func wait(_ stream: Int32) -> Int32 {
+        switch ConnectionState.awaited(stream) {
+        case .established: return 0
+        case .failed(let error):
+            explain(error)
+            return -error
+        case .pending:
+            report("the agent did not answer in time at ", agentPath: true, "; is it stopped?")
+            return -ETIMEDOUT
+        }
     }
 
     /// The stream takes the socket's place when the result is 0, and is closed in any case.
@@ -187,19 +195,25 @@ private struct ChannelRequest {
     }
 
     private func explainRefusal(_ stream: Int32, _ reply: AgentReply, deadline: Int64) {
+        guard reply.length > 0 else { return explain(Int32(reply.result)) }
         var message = start()
         let room: UInt32 = 400
         var reason = InlineArray<400, UInt8>(repeating: 0)
         let count = Int(reply.length < room ? reply.length : room)
-        if count > 0, receive(stream, &reason, count: count, deadline: deadline) == 0 {
-            // One line, whatever the agent sent.
-            for index in 0..<count { message.append(byte: reason[index] < 0x20 ? 0x20 : reason[index]) }
-        } else {
-            message.append(meaning(of: Int32(reply.result)))
-            message.append(" (error ")
-            message.append(decimal: UInt64(reply.result))
-            message.append("); see `ringway status`")
+        guard receive(stream, &reason, count: count, deadline: deadline) == 0 else {
+            return explain(Int32(reply.result))
         }
+        // One line, whatever the agent sent.
+        for index in 0..<count { message.append(byte: reason[index] < 0x20 ? 0x20 : reason[index]) }
+        message.writeAsLine()
+    }
+
+    private func explain(_ error: Int32) {
+        var message = start()
+        message.append(meaning(of: error))
+        message.append(" (error ")
+        message.append(decimal: UInt64(error))
+        message.append("); see `ringway status`")
         message.writeAsLine()
     }
 

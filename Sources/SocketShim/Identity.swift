@@ -50,9 +50,8 @@ enum Identity {
     }
 }
 
-/// What has become of a connection that `connect` began. The agent says it in the name of its end, which is the name of
-/// the program's peer: so it is known to every process that has the descriptor, and is still there when the agent has
-/// closed its end.
+/// What has become of a connection that `connect` began. There is no room in its stream before it is made; why it was
+/// not made the agent says. Both are known to every process that has the descriptor.
 enum ConnectionState: Equatable {
     /// The peer has not answered.
     case pending
@@ -61,22 +60,68 @@ enum ConnectionState: Equatable {
     case failed(Int32)
 
     init(of fd: Int32) {
-        self = Self.named(fd) ?? .pending
-        // The name comes before the end; an agent that was killed leaves none.
-        if self == .pending, raw_poll(fd, 0, 0) & Int32(POLLHUP) != 0 { self = Self.named(fd) ?? .failed(ECONNREFUSED) }
+        self = .pending
+        if let known = Self.said(fd) {
+            self = known
+            return
+        }
+        if Kernel.isMade(fd) {
+            self = .established
+            return
+        }
+        let bits = raw_poll(fd, Int32(POLLOUT), 0)
+        if bits & Int32(POLLHUP) != 0 {
+            // The name comes before the end; an agent that was killed leaves none.
+            self = Self.said(fd) ?? .failed(ECONNREFUSED)
+        } else if bits & Int32(POLLOUT) != 0 {
+            Kernel.setMade(fd)
+            self = .established
+        }
     }
 
-    private static func named(_ fd: Int32) -> ConnectionState? {
+    private static func said(_ fd: Int32) -> ConnectionState? {
+        switch AgentWord(of: fd) {
+        case .nothing: return nil
+        case .refused(let error): return .failed(error)
+        case .ended, .other: return .established
+        }
+    }
+
+    /// What it is when the peer has answered, or the time is over.
+    static func awaited(_ fd: Int32, unless isToReturn: () -> Bool = { false }) -> ConnectionState {
+        let deadline = raw_monotonic_milliseconds() + Settings.timeoutMilliseconds
+        while true {
+            let state = ConnectionState(of: fd)
+            let left = deadline - raw_monotonic_milliseconds()
+            guard state == .pending, !isToReturn(), left > 0 else { return state }
+            _ = raw_poll(fd, Int32(POLLOUT), left)
+        }
+    }
+}
+
+/// What the agent says of a stream in the name of its end, which is the name of the program's peer: so it is known to
+/// every process that has the descriptor, and is still there when the agent has closed its end.
+enum AgentWord {
+    case nothing
+    /// The connection was not made, and why: an errno.
+    case refused(Int32)
+    /// The peer's direction has ended in order, and all of it has arrived.
+    case ended
+    /// A name that it had before: of the socket by which the program reached it.
+    case other
+
+    init(of fd: Int32) {
         var address = sockaddr_un()
         var length = socklen_t(MemoryLayout<sockaddr_un>.size)
-        guard raw_getpeername(fd, &address, &length) == 0, length > 2 else { return nil }
-        return withUnsafeBytes(of: &address) { bytes in
+        self = .nothing
+        guard raw_getpeername(fd, &address, &length) == 0, length > 2 else { return }
+        self = withUnsafeBytes(of: &address) { bytes in
             let name = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + 2
             var scanner = Scanner(name, count: Int(length) - 2)
-            guard scanner.skip(0), scanner.skip("ringway-"), let error = scanner.decimal(limit: 4095) else {
-                return .established
-            }
-            return .failed(Int32(error))
+            guard scanner.skip(0), scanner.skip("ringway") else { return .other }
+            if scanner.skip(0x2B) { return .ended }
+            guard scanner.skip(0x2D), let error = scanner.decimal(limit: 4095) else { return .other }
+            return .refused(Int32(error))
         }
     }
 }

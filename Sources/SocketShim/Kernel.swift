@@ -25,15 +25,22 @@ enum Kernel {
     static func takeError(_ fd: Int32) -> Int32 { option(fd, SOL_SOCKET, SO_ERROR) ?? 0 }
 
     /// Whether a connection that was made without waiting has been asked for by no second `connect` yet: that one is
-    /// told how the first came out. The mark is the socket's priority, which AF_UNIX has no use for, so that every
-    /// process that has the descriptor sees it.
+    /// told how the first came out. The mark is a bit of the socket's priority, which AF_UNIX has no use for, so that
+    /// every process that has the descriptor sees it.
     static func takeUnasked(_ fd: Int32) -> Bool {
-        guard option(fd, SOL_SOCKET, SO_PRIORITY) == 1 else { return false }
-        setPriority(fd, 0)
+        guard priority(fd) & 1 != 0 else { return false }
+        setPriority(fd, priority(fd) & ~1)
         return true
     }
 
-    static func setUnasked(_ fd: Int32) { setPriority(fd, 1) }
+    static func setUnasked(_ fd: Int32) { setPriority(fd, priority(fd) | 1) }
+
+    /// Whether somebody has seen that a connection was made: its stream had room. The next bit.
+    static func isMade(_ fd: Int32) -> Bool { priority(fd) & 2 != 0 }
+
+    static func setMade(_ fd: Int32) { setPriority(fd, priority(fd) | 2) }
+
+    private static func priority(_ fd: Int32) -> Int32 { option(fd, SOL_SOCKET, SO_PRIORITY) ?? 0 }
 
     private static func setPriority(_ fd: Int32, _ value: Int32) {
         var value = value

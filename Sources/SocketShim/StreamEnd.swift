@@ -4,8 +4,9 @@ import CSocketShim
 /// How a connection ended, which an AF_UNIX stream does not say: it has the end of the stream where TCP has a reset.
 ///
 /// The agent closes its end of a stream when the connection was reset, or lost, and when both directions have ended in
-/// order. What the program has ended itself is marked, so the one is known from the other. The marks are options of
-/// the socket that AF_UNIX has no use for, so that every process that has the descriptor sees them.
+/// order. Which it was it says in its end's name (`AgentWord`). Where it could not (a connection for which it had no
+/// stream to give), what the program has ended itself is marked, and stands for an orderly end. The marks are options
+/// of the socket that AF_UNIX has no use for, so that every process that has the descriptor sees them.
 enum StreamEnd {
     enum Mark {
         /// The program has ended its direction.
@@ -39,10 +40,14 @@ enum StreamEnd {
         guard Kernel.option(fd, SOL_SOCKET, SO_DOMAIN) == AF_UNIX else { return 0 }
         switch Identity(of: fd) {
         case .foreign, .listener: return 0
-        case .connected: if case .failed = ConnectionState(of: fd) { return 0 }
-        case .accepted: break
+        case .connected, .accepted: break
         }
-        guard isOver(fd), !Mark.finished.isSet(fd), !Mark.resetTold.isSet(fd) else { return 0 }
+        guard isOver(fd), !Mark.resetTold.isSet(fd) else { return 0 }
+        switch AgentWord(of: fd) {
+        case .ended, .refused: return 0
+        case .other: if Mark.finished.isSet(fd) { return 0 }
+        case .nothing: break
+        }
         Mark.resetTold.set(fd)
         Trace.note("recv", fd, "the peer has reset the connection, or the link is gone")
         return ECONNRESET
@@ -58,6 +63,7 @@ enum StreamEnd {
         }
         if Mark.resetTold.isSet(fd) { return 0 }
         Mark.resetTold.set(fd)
+        if case .ended = AgentWord(of: fd) { return 0 }
         return ECONNRESET
     }
 }

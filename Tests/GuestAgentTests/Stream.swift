@@ -38,6 +38,8 @@ final class Stream: Sendable {
         throw TimedOut()
     }
 
+    func waitForInput() throws { try wait(Int32(POLLIN), Deadline(seconds: Self.patience)) }
+
     /// Sends everything.
     func write(_ bytes: [UInt8]) throws {
         let deadline = Deadline(seconds: Self.patience)

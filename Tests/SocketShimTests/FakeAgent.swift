@@ -100,6 +100,8 @@ final class FakeAgent: RuntimeDirectory, Sendable {
         switch answer {
         case .hangUp: return
         case .noStream: return Self.reply(control, result: ETOOMANYREFS, text: "")
+        case .refuse(let error, let text) where !text.isEmpty:
+            return Self.reply(control, result: error, text: text)
         case .garbage:
             _ = send(control, [UInt8](repeating: 0x5A, count: 64), 64, Int32(cs_msg_nosignal()))
             return
@@ -129,10 +131,9 @@ final class FakeAgent: RuntimeDirectory, Sendable {
         default: break
         }
         _ = fcntl(stream, F_SETFL, 0)
-        _ = cs_name_outcome(stream, 0)
         while filled > 0 { filled -= Int32(recv(stream, &room, min(room.count, Int(filled)), 0)) }
         if case .greet(let text) = answer { _ = send(stream, text, text.utf8.count, Int32(cs_msg_nosignal())) }
-        echo(stream)
+        echo(stream) { _ = cs_name_outcome(stream, 0) }
     }
 
     /// Until the program at the other end is in ppoll(2), which the kernel says in /proc/PID/syscall, or gone.

@@ -35,8 +35,7 @@ struct ShimTests {
         #expect(overRing.lines == overTCP.lines)
         #expect(overRing.status == 0 && overRing.errors == "")
         #expect(overTCP.lines.count > 1)
-        let operation: UInt32 = mode == "connecting" ? 4 : 1
-        #expect(agent.requests == [[0x3143_5752, operation, UInt32(listener.port), 0, 0]])
+        #expect(agent.requests == [[0x3143_5752, 4, UInt32(listener.port), 0, 0]])
     }
 
     @Test("options that are no integers", arguments: cases.filter(\.variant.isNative))
@@ -62,11 +61,20 @@ struct ShimTests {
     func refused(_ this: Case) throws {
         let port = try TCPListener.freePort(this.family)
         let overTCP = try this.run("refused", port: port, in: nil)
-        let agent = try FakeAgent(.refuse(ECONNREFUSED, "nobody listens\nat the peer"))
-        let overRing = try this.run("refused", port: port, in: agent)
+        let overRing = try this.run("refused", port: port, in: FakeAgent(.refuse(ECONNREFUSED, "")))
         #expect(overRing.lines == overTCP.lines)
-        let line = "ringway: connection to service \(port): nobody listens at the peer\n"
+        let line =
+            "ringway: connection to service \(port): no program listens for it in the peer's guest (error 111); "
+            + "see `ringway status`\n"
         #expect(overRing.errors == line + line)
+    }
+
+    @Test("what the agent says about it is one line", arguments: Variant.built)
+    func reason(_ variant: Variant) throws {
+        let agent = try FakeAgent(.refuse(EHOSTUNREACH, "nobody is\nat home"))
+        let result = try Case(variant: variant, family: .v4).run("refused", port: 3240, in: agent)
+        let line = "ringway: connection to service 3240: nobody is at home\n"
+        #expect(result.lines.first == "connect: EHOSTUNREACH" && result.errors == line + line)
     }
 
     @Test("a socket that is to wait by the second connect() does", arguments: cases.filter(\.variant.isNative))

@@ -10,7 +10,7 @@ func inThread(_ body: @escaping @Sendable () -> Void) {
 }
 
 /// Sends back what arrives, until the other end stops sending; then closes.
-func echo(_ stream: Int32) {
+func echo(_ stream: Int32, beforeClosing: () -> Void = {}) {
     var buffer = [UInt8](repeating: 0, count: 4096)
     while true {
         let count = recv(stream, &buffer, buffer.count, 0)
@@ -24,6 +24,7 @@ func echo(_ stream: Int32) {
             sent += more
         }
     }
+    beforeClosing()
     close(stream)
 }
 

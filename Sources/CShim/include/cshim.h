@@ -120,8 +120,9 @@ int cs_accept(int listener);
 int cs_give_full_stream(
     int socket, const void *_Nonnull answer, size_t size, const void *_Nonnull filler, size_t room,
     int *_Nonnull filled);
-// Gives a socket the name that says what became of a connection (unix(7), abstract): `ringway+000/…`, or
-// `ringway-ERR/…` with an errno in decimal. 0, or -1 with errno.
+// Gives a socket the name that says what became of a connection (unix(7), abstract): `ringway+000/…` when the peer has
+// ended in order, or `ringway-ERR/…` with an errno in decimal when it was not made. 0, or -1 with errno: a socket has
+// one name.
 int cs_name_outcome(int socket, unsigned error);
 
 // SIGBUS on a watched mapping becomes a flag: the handler maps zeros over the whole range, so the
