@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import TestSupport
 import Testing
 import USBIP
@@ -82,5 +83,31 @@ import USBIP
             try service.write(Self.answer(100 + number, -104))
             #expect(try client.read(48) == Self.answer(100 + number, -104))
         }
+    }
+
+    @Test("a link that is lost meanwhile leaves nothing to wait for", arguments: Setting.withDoorbells)
+    func linkLost(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        for side in Guests.Side.allCases { try guests.start(side) }
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
+        let (client, service) = try Self.connect(guests)
+        let numbers = Array(UInt32(1)...200)
+        try client.write(numbers.flatMap { Self.read($0) })
+        _ = try service.read(48 * numbers.count)
+        try client.write(numbers.flatMap { Self.withdrawal(1000 + $0, of: $0) })
+        // The first of many.
+        _ = try service.read(48)
+        try guests.agent(.a).kill(SIGKILL)
+        #expect(service.isClosed(seconds: Guests.patience))
+        func wakeUps() throws -> Int {
+            let counters = try #require(try guests.status(.b)["counters"] as? [String: Int])
+            return try #require(counters["wake-ups"])
+        }
+        let (before, start) = (try wakeUps(), try guests.heartbeats(.b))
+        let deadline = Deadline(seconds: Guests.patience)
+        while try guests.heartbeats(.b) < start + 20, !deadline.isPast {}
+        let heartbeats = Int(try guests.heartbeats(.b) - start)
+        #expect(heartbeats >= 20)
+        #expect(try wakeUps() - before < 10 * heartbeats + 100)
     }
 }

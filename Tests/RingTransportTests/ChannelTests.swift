@@ -70,6 +70,29 @@ final class TwoSides {
 }
 
 @Suite struct ChannelTests {
+    /// RESET may hide FINISHED: the final index says what was before it.
+    @Test(arguments: [false, true])
+    func resetBehindTheEnd(_ ofOpener: Bool) throws {
+        let two = TwoSides()
+        let (left, right) = ofOpener ? (two.a[0], two.b[0]) : (two.b[0], two.a[0])
+        for _ in 0..<2 {
+            two.connect()
+            try two.send(left, "all of it")
+            left.finish()
+            left.reset()
+            #expect(right.look() == .peerReset && right.finalBeforeReset != nil)
+            #expect(right.finalBeforeReset != right.consumer.head)
+            #expect(try two.receive(right) == "all of it" && right.finalBeforeReset == right.consumer.head)
+            #expect(left.look() == .closed)
+            // The next one has none, though nothing was sent since.
+            two.connect()
+            #expect(right.finalBeforeReset == nil)
+            left.reset()
+            #expect(right.look() == .peerReset && right.finalBeforeReset == nil)
+            #expect(left.look() == .closed)
+        }
+    }
+
     @Test func openAcceptSendFinishClose() throws {
         let two = TwoSides()
         for round in 1...3 {

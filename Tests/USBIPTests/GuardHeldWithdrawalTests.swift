@@ -158,7 +158,9 @@ struct GuardHeldWithdrawalTests {
             let before = session.commands
             session.moment(isClear: step > 0)
             #expect(session.commands == before && session.rules.isHolding)
-            // Nor later, by itself.
+            // Nor later, by itself; nor what found no room at the moment.
+            session.rules.releaseWithdrawals(isClear: true)
+            session.rules.recallWithdrawals()
             switch step {
             case 0: break
             case 1: session.command([0])
