@@ -7,7 +7,7 @@ func fuzzGuardBytes(_ input: inout Input) {
     let start = input.byte()
     var limits = GuardLimits()
     limits.outstanding = start & 4 != 0 ? 3 : 1024
-    limits.holdsWithdrawals = start & 32 != 0
+    limits.holdsWithdrawals = start & 33 == 32
     let rules = Guard(start & 1 == 0 ? .exporter : .importer, limits: limits)
     let piece = [Int.max, 1, 7, 33][Int(start >> 3 & 3)]
     var streams = [Watched(), Watched()]
@@ -21,7 +21,7 @@ func fuzzGuardBytes(_ input: inout Input) {
     while !input.isEmpty, rules.violation == nil {
         let what = input.byte()
         if what & 0x7C == 0 {
-            rules.releaseWithdrawals(isClear: what & 2 == 0)
+            rules.releaseWithdrawals(isClear: what & 2 == 0, now: 1)
             pump(rules, &streams)
             rules.recallWithdrawals()
         }

@@ -91,6 +91,12 @@ int cs_give_full_stream(int socket, const void *answer, size_t size, const void 
 }
 
 // The name's digits, from its end: the error's three, and sixteen that nobody else has.
+unsigned cs_unread(int socket) {
+  unsigned counts[9] = {0};  // linux/sock_diag.h: the third is SK_MEMINFO_WMEM_ALLOC
+  socklen_t size = sizeof counts;
+  return getsockopt(socket, SOL_SOCKET, SO_MEMINFO, counts, &size) == 0 ? counts[2] : 0;
+}
+
 int cs_name_outcome(int socket, unsigned error) {
   struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0ringway+000/0000000000000000"};
   uint64_t number;

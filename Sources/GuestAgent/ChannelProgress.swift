@@ -49,7 +49,7 @@ extension DataPath {
         connection.unlinkWatch = progress.unlinkWatch
         let ticks = max(connection.unlinkTicks, connection.openUnlinkTicks / Self.patienceWithData)
         // The first may come right behind what it counts.
-        guard ticks > 1, ticks * settings.heartbeatMilliseconds >= settings.unlinkMilliseconds else { return }
+        guard (ticks - 1) * settings.heartbeatMilliseconds >= settings.unlinkMilliseconds else { return }
         let what: Message =
             progress.openUnlinks > 0 ? "the withdrawal of a USB request" : "the setting of an interface"
         Log.error(

@@ -117,8 +117,10 @@ final class Connection {
     /// The guard has something to say, or has said what found no room in the ring.
     private var hasOwnOutward: Bool { rules?.hasAnswer == true || (outward?.judged ?? 0) > 0 }
 
-    /// All has been moved both ways: the local kernel takes what comes next, and has nothing to say.
-    var isClear: Bool { writable && !readable && inward?.judged == 0 && outward?.count == 0 }
+    /// All has been moved both ways: the local kernel has read it, and has nothing to say.
+    var isClear: Bool {
+        writable && !readable && inward?.judged == 0 && outward?.count == 0 && cs_unread(socket) == 0
+    }
 
     /// Where the next bytes from the socket go: in the ring itself, a bounce buffer, or the guard's private copy, and
     /// no more than fits into the ring.

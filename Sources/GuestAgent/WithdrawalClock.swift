@@ -34,7 +34,10 @@ extension DataPath {
         guard withdrawals.hasCome(isHolding: isHolding, random: randomWord) else { return }
         for number in 0..<connections.count {
             guard let connection = connections[number], let rules = connection.rules, rules.isHolding else { continue }
-            rules.releaseWithdrawals(isClear: connection.isClear)
+            // What the kernel has to say by now.
+            connection.readable = true
+            _ = pump(number)
+            rules.releaseWithdrawals(isClear: connection.isClear, now: Clock.microseconds())
             _ = pump(number)
             rules.recallWithdrawals()
         }

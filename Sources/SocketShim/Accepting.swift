@@ -1,36 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 import CSocketShim
 
-/// The library's `accept`: the peer's end is on the other side of a ring and has no address, so the
-/// program is given the loopback.
-@c(accept)
-public func shimAccept(
-    _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?
-) -> Int32 {
-    guard case .listener(_, let family, _) = Identity(of: fd) else { return next_accept(fd, address, length) }
-    return complete(next_accept(fd, nil, nil), of: fd, family, address, length)
-}
+// `accept` and `accept4` are C (raw/streams.c). The peer's end is on the other side of a ring and has no address, so
+// the program is given the loopback.
 
-/// The library's `accept4`.
-@c(accept4)
-public func shimAccept4(
-    _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?,
-    _ flags: Int32
-) -> Int32 {
-    guard case .listener(_, let family, _) = Identity(of: fd) else { return next_accept4(fd, address, length, flags) }
-    return complete(next_accept4(fd, nil, nil, flags), of: fd, family, address, length)
+/// Whether the descriptor is a listener of this library.
+@c(shim_is_listener)
+func isListener(_ fd: Int32) -> Int32 {
+    if case .listener = Identity(of: fd) { return 1 }
+    return 0
 }
 
 /// Gives an accepted stream what a TCP connection has from its listener, and its address to the program.
-private func complete(
-    _ stream: Int32, of listener: Int32, _ family: Family, _ address: UnsafeMutablePointer<sockaddr>?,
+/// - Returns: the stream; or -1 with errno, and it is closed.
+@c(shim_accepted)
+func accepted(
+    _ stream: Int32, _ listener: Int32, _ address: UnsafeMutablePointer<sockaddr>?,
     _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
-    guard stream >= 0 else { return stream }
+    guard let family = Identity(of: listener).family else { return stream }
     Trace.accepted(stream, of: listener)
     Kernel.carryOptions(from: listener, to: stream)
     guard address != nil else { return stream }
-    guard peerEndpoint(stream, family).write(to: address, length: length) == 0 else {
+    guard peerEndpoint(stream, family).write(to: address, length: length, of: stream) == 0 else {
         _ = raw_close(stream)
         return -1
     }

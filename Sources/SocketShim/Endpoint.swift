@@ -43,9 +43,12 @@ struct Endpoint {
         Endpoint(family: family, high: 0, low: 0, port: port)
     }
 
-    /// Reads an address that a program passed; nil for another family or a short one.
+    /// Reads an address that a program passed; nil for another family, a short one, or one that cannot be read, which
+    /// the kernel refuses.
     init?(_ address: UnsafePointer<sockaddr>?, length: socklen_t) {
-        guard let address, length >= MemoryLayout<sa_family_t>.size else { return nil }
+        guard let address, length >= MemoryLayout<sa_family_t>.size,
+            raw_is_readable(address, min(Int(length), MemoryLayout<sockaddr_in6>.size)) != 0
+        else { return nil }
         let raw = UnsafeRawPointer(address)
         guard let family = Family(domain: Int32(address.pointee.sa_family)) else { return nil }
         switch family {
@@ -97,11 +100,17 @@ struct Endpoint {
             : .loopback(family, port: port)
     }
 
-    /// Gives a program the address as the kernel would: as much as there is room for, and the full length.
-    func write(to address: UnsafeMutablePointer<sockaddr>?, length: UnsafeMutablePointer<socklen_t>?) -> Int32 {
-        guard let address, let length else { return fail(EFAULT) }
+    /// Gives a program the address as the kernel would: as much as there is room for, and the full length. The kernel
+    /// writes there first, what it calls the socket: bad pointers are its to refuse.
+    func write(
+        to address: UnsafeMutablePointer<sockaddr>?, length: UnsafeMutablePointer<socklen_t>?, of fd: Int32
+    ) -> Int32 {
+        guard let address, let length, raw_is_readable(length, MemoryLayout<socklen_t>.size) != 0 else {
+            return fail(EFAULT)
+        }
         guard Int32(bitPattern: length.pointee) >= 0 else { return fail(EINVAL) }
         let room = Int(length.pointee)
+        guard raw_getsockname(fd, address, length) != -EFAULT else { return fail(EFAULT) }
         let target = UnsafeMutableRawPointer(address)
         switch family {
         case .v4:

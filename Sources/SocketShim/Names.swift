@@ -12,15 +12,16 @@ public func shimGetsockname(
     case .listener(let service, let family, _):
         let port = Settings.port(ofService: service)
         let own = Kernel.isLoopbackListener(fd) ? Endpoint.loopback(family, port: port) : .wildcard(family, port: port)
-        return own.write(to: address, length: length)
+        return own.write(to: address, length: length, of: fd)
     case .accepted(let service, let family):
-        return Endpoint.loopback(family, port: Settings.port(ofService: service)).write(to: address, length: length)
+        let own = Endpoint.loopback(family, port: Settings.port(ofService: service))
+        return own.write(to: address, length: length, of: fd)
     case .connected(let local, _):
         // A connection that was not made has no address, and keeps its port.
         if case .failed = ConnectionState(of: fd) {
-            return Endpoint.wildcard(local.family, port: local.port).write(to: address, length: length)
+            return Endpoint.wildcard(local.family, port: local.port).write(to: address, length: length, of: fd)
         }
-        return local.write(to: address, length: length)
+        return local.write(to: address, length: length, of: fd)
     }
 }
 
@@ -34,9 +35,9 @@ public func shimGetpeername(
         return next_getpeername(fd, address, length)
     case .accepted(_, let family):
         guard !StreamEnd.isOver(fd) else { return fail(ENOTCONN) }
-        return peerEndpoint(fd, family).write(to: address, length: length)
+        return peerEndpoint(fd, family).write(to: address, length: length, of: fd)
     case .connected(_, let remote):
         guard ConnectionState(of: fd) == .established, !StreamEnd.isOver(fd) else { return fail(ENOTCONN) }
-        return remote.write(to: address, length: length)
+        return remote.write(to: address, length: length, of: fd)
     }
 }

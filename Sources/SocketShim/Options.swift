@@ -34,9 +34,13 @@ public func shimGetsockopt(
     guard let option = InternetOption(level: level, name: name), let family = Identity(of: fd).family else {
         return next_getsockopt(fd, level, name, value, length)
     }
-    guard let value, let length else { return fail(EFAULT) }
+    guard let value, let length, raw_is_readable(length, MemoryLayout<socklen_t>.size) != 0 else {
+        return fail(EFAULT)
+    }
     guard Int32(bitPattern: length.pointee) >= 0 else { return fail(EINVAL) }
     let room = Int(length.pointee)
+    // The kernel writes there first: bad pointers are its to refuse.
+    guard raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, value, length) != -EFAULT else { return fail(EFAULT) }
     switch option {
     case .unknown: return fail(ENOPROTOOPT)
     case .absent: return fail(ENODATA)
@@ -89,6 +93,8 @@ private func connectionError(
     switch value.loadUnaligned(as: Int32.self) {
     case ECONNRESET: error = StreamEnd.meaningOfReset(fd)
     case 0:
+        // Who asks this first has waited for room: it is remembered that there was some.
+        if case .connected = Identity(of: fd) { _ = ConnectionState(of: fd) }
         error = StreamEnd.takeError(fd)
         if error == 0 { return 0 }
     default: return 0

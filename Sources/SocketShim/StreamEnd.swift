@@ -57,13 +57,15 @@ enum StreamEnd {
     static func meaningOfReset(_ fd: Int32) -> Int32 {
         switch Identity(of: fd) {
         case .foreign, .listener: return ECONNRESET
-        case .connected:
-            if case .failed(let error) = ConnectionState(of: fd) { return error }
-        case .accepted: break
+        case .connected, .accepted: break
         }
+        let word = AgentWord(of: fd)
+        if case .refused(let error) = word { return error }
         if Mark.resetTold.isSet(fd) { return 0 }
         Mark.resetTold.set(fd)
-        if case .ended = AgentWord(of: fd) { return 0 }
+        if case .ended = word { return 0 }
+        // An agent that was killed says nothing of a connection that was not made.
+        if case .nothing = word, case .connected = Identity(of: fd), !Kernel.isMade(fd) { return ECONNREFUSED }
         return ECONNRESET
     }
 }
@@ -82,10 +84,15 @@ public func shimShutdown(_ fd: Int32, _ how: Int32) -> Int32 {
     // Before, since a thread that reads may have the end at once.
     let ends = isStream && how != shutReading && !StreamEnd.Mark.finished.isSet(fd)
     if ends { StreamEnd.Mark.finished.set(fd) }
+    // Who wants to read no more hears of no reset: over both ways, a stream looks as if there had been one.
+    let hears = isStream && how != shutWriting && !StreamEnd.Mark.resetTold.isSet(fd)
+    if hears { StreamEnd.Mark.resetTold.set(fd) }
     let result = next_shutdown(fd, how)
     if result != 0, ends { StreamEnd.Mark.finished.set(fd, false) }
+    if result != 0, hears { StreamEnd.Mark.resetTold.set(fd, false) }
     return result
 }
 
-// SHUT_RD: glibc has it as an enum, musl as a macro.
+// SHUT_RD, SHUT_WR: glibc has them as an enum, musl as macros.
 private let shutReading: Int32 = 0
+private let shutWriting: Int32 = 1

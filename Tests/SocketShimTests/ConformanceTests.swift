@@ -43,7 +43,8 @@ struct ConformanceTests {
         for name in ["client", "server"] where mkfifo("\(step.path)/\(name)", 0o600) != 0 {
             throw SystemFailure("mkfifo in \(step.path)")
         }
-        let environment = ["PROBE_SYNC": step.path]
+        var environment = ["PROBE_SYNC": step.path]
+        if !this.variant.isNative { environment["PROBE_EMULATED"] = "1" }
         let server = try Probe(
             this.variant, mode + "-server", this.family, port: port, runtimeDirectory: pair?.serving,
             environment: environment)

@@ -159,7 +159,7 @@ struct GuardHeldWithdrawalTests {
             session.moment(isClear: step > 0)
             #expect(session.commands == before && session.rules.isHolding)
             // Nor later, by itself; nor what found no room at the moment.
-            session.rules.releaseWithdrawals(isClear: true)
+            session.rules.releaseWithdrawals(isClear: true, now: session.now)
             session.rules.recallWithdrawals()
             switch step {
             case 0: break
@@ -171,6 +171,43 @@ struct GuardHeldWithdrawalTests {
             session.moment()
             #expect(last(session) == Self.withdrawal(unlink, of: target))
         }
+    }
+
+    /// Its kernel's own call is out after 5 s: the device that does not answer is to be let go.
+    @Test("what stops the exporter's kernel stops it for six seconds at most")
+    func stopped() {
+        let session = Self.session()
+        for round in 0..<2 {
+            // Whatever was before is long ago.
+            session.now += 100_000_000
+            if round == 1 { session.moment() }
+            session.now += 100_000_000
+            let clear = session.control(SetupPacket(requestType: 2, request: 1, index: 0x81))
+            let idle = session.submit(3, .in, .bytes(2))
+            let unlinks = [session.unlink(clear), session.unlink(idle)]
+            let before = session.commands
+            for _ in 0..<21 { session.moment() }
+            #expect(session.commands == before)
+            session.moment()
+            let both = [last(session), Array(session.commands.dropLast(48).suffix(48))]
+            #expect(Set(both) == [Self.withdrawal(unlinks[0], of: clear), Self.withdrawal(unlinks[1], of: idle)])
+            for unlink in unlinks { session.unlinked(unlink, -104) }
+        }
+        #expect(session.violation == nil)
+    }
+
+    /// A peer that is told of the moment before could make the endpoint move by the time that it comes.
+    @Test("the answers to what was withdrawn too late come behind what goes on at the moment")
+    func lateAnswersComeLast() {
+        let session = Self.session()
+        session.moment()
+        let target = session.submit(1, .in, .bytes(64))
+        let late = session.unlink(99)
+        session.unlink(target)
+        session.rules.releaseWithdrawals(isClear: true, now: session.now)
+        #expect(!session.rules.hasAnswer && session.rules.outstanding.due == 1)
+        session.moment()
+        #expect(lastReply(session) == Self.answer(late))
     }
 
     /// `usbip-host` would queue its answer and wake nobody to send it.

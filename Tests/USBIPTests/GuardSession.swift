@@ -13,6 +13,8 @@ final class GuardSession {
     /// The exporter's kernel has more to send than goes on.
     var isBackedUp = false
     private var isMoment = false
+    /// Microseconds.
+    var now: UInt64 = 1
     /// Withdrawals that went on at another time.
     private(set) var strays = 0
     /// The targets of withdrawals, by number, that did not go on when they came, and that the guard has answered.
@@ -56,10 +58,11 @@ final class GuardSession {
     /// Withdrawals that are held may go on.
     func moment(isClear: Bool = true) {
         isMoment = true
-        rules.releaseWithdrawals(isClear: isClear)
+        now += 300_000
+        rules.releaseWithdrawals(isClear: isClear, now: now)
         drain(isCommand: true)
-        insert(role == .exporter ? .outward : .inward, isCommand: false)
         rules.recallWithdrawals()
+        insert(role == .exporter ? .outward : .inward, isCommand: false)
         isMoment = false
     }
 
@@ -83,7 +86,7 @@ final class GuardSession {
             insert(direction, isCommand: isCommand)
             let waiting = isCommand ? waitingCommands : waitingReplies
             let unread = rules.unread(direction)
-            if unread > 0, !waiting.isEmpty {
+            if unread > 0, !waiting.isEmpty, violation == nil {
                 let count = min(unread, waiting.count)
                 rules.passed(direction, count)
                 move(isCommand, Array(waiting[..<count]), count)

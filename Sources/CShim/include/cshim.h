@@ -114,6 +114,9 @@ int cs_peer_credentials(int fd, int *_Nonnull pid, unsigned *_Nonnull uid, unsig
 // accept4 (a GNU call), without waiting; the descriptor is close-on-exec and non-blocking.
 int cs_accept(int listener);
 
+// What a socket's other end has not read yet, as the kernel counts memory; 0 for nothing.
+unsigned cs_unread(int socket);
+
 // Makes a connected pair of streams, non-blocking, and sends one end along with an answer (SCM_RIGHTS). Nothing can be
 // written to that end: it is full of the filler, as often as there is room. Returns the other end, close-on-exec, and
 // how many bytes of filler are to be read from it; or -1 with errno.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls that read and send, as this library replaces them: C, because a thread that is cancelled in one of them, or
-// a signal handler that throws, unwinds the stack through it, and Swift's functions have no tables for that here. What
-// is decided is decided in Swift (Receiving.swift). The program's memory is touched only where the kernel has been
-// there before: a bad pointer is the kernel's to refuse.
+// The calls that accept, read and send, as this library replaces them: C, because a thread that is cancelled in one of
+// them, or a signal handler that throws, unwinds the stack through it, and Swift's functions have no tables for that
+// here. What is decided is decided in Swift (Accepting.swift, Receiving.swift). The program's memory is touched only
+// where the kernel has been there before: a bad pointer is the kernel's to refuse.
 #define _GNU_SOURCE 1
 #include "socket_shim_raw.h"
 #include <stddef.h>
@@ -24,6 +24,18 @@ static ssize_t received(int fd, ssize_t result, int wanted) {
 }
 
 #pragma GCC visibility push(default)
+
+int accept(int fd, struct sockaddr *address, socklen_t *length) {
+  if (!shim_is_listener(fd)) return next_accept(fd, address, length);
+  int stream = next_accept(fd, NULL, NULL);
+  return stream < 0 ? stream : shim_accepted(stream, fd, address, length);
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
+  if (!shim_is_listener(fd)) return next_accept4(fd, address, length, flags);
+  int stream = next_accept4(fd, NULL, NULL, flags);
+  return stream < 0 ? stream : shim_accepted(stream, fd, address, length);
+}
 
 ssize_t read(int fd, void *bytes, size_t count) { return received(fd, next_read(fd, bytes, count), count > 0); }
 

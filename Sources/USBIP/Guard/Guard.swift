@@ -44,6 +44,10 @@ public final class Guard {
     var doubt = FramingDoubt()
     /// Endpoints that have answered since the last `releaseWithdrawals`, as bits of their slots.
     var heard: UInt32 = 0
+    /// Since when the exporter's kernel may be reading no further, and when withdrawals were last let go, in
+    /// microseconds.
+    var stoppedSince: UInt64 = 0
+    var lastMoment: UInt64 = 0
 
     /// What was refused, once something was.
     public private(set) var violation: GuardViolation?

@@ -14,21 +14,34 @@ extension Guard {
     /// Withdrawals that go on together. A network adapter's driver withdraws 60 at once.
     static let releasedAtOnce = 8
 
+    /// Microseconds: what makes the exporter's kernel read no further it gives up after 5 s (USB_CTRL_SET_TIMEOUT).
+    static let longestStop: UInt64 = 6_000_000
+
     /// Some withdrawal is held: `releaseWithdrawals` is to be called at moments drawn at random.
     public var isHolding: Bool { outstanding.held > 0 }
 
     /// Lets some of those that are held go on, if they go on at once: what has not, when the caller has moved all that
     /// it can, is to be recalled, or whoever keeps it from going on would choose the moment.
-    /// - Parameter isClear: all has been moved both ways, the exporter's kernel takes more, and has nothing to say.
-    public func releaseWithdrawals(isClear: Bool) {
-        outstanding.answerLateWithdrawals()
-        if isClear, command.isComplete, reply.isComplete, !outstanding.isStopped {
+    /// - Parameters:
+    ///   - isClear: all has been moved both ways; the exporter's kernel has read it, and has nothing to say.
+    ///   - now: microseconds.
+    public func releaseWithdrawals(isClear: Bool, now: UInt64) {
+        // Between two moments of one time of holding there is less than a second.
+        if !outstanding.isStopped || now &- lastMoment > 1_000_000 { stoppedSince = now }
+        lastMoment = now
+        let isStopped = outstanding.isStopped && now &- stoppedSince <= Self.longestStop
+        if isClear, command.isComplete, reply.isComplete, !isStopped {
             outstanding.release(Self.releasedAtOnce, last: commandSeqnum, heard: heard)
         }
         heard = 0
     }
 
-    public func recallWithdrawals() { outstanding.recall() }
+    /// Behind `releaseWithdrawals`, when what may go on has gone on. Now the importer may know of the moment: what was
+    /// withdrawn too late is answered.
+    public func recallWithdrawals() {
+        outstanding.recall()
+        outstanding.answerLateWithdrawals()
+    }
 
     /// The guard has an answer of its own for the importer.
     public var hasAnswer: Bool { outstanding.answered > 0 && reply.isComplete && violation == nil }

@@ -149,7 +149,8 @@ struct OutstandingTable {
     }
 
     private func isReleasable(_ index: Int, _ heard: UInt32) -> Bool {
-        guard let target = find(entries[index].argument), entries[target].kind == .request else { return false }
+        guard let target = find(entries[index].argument), entries[target].kind == .request, !entries[target].isGivenUp
+        else { return false }
         return heard >> UInt32(entries[target].slot) & 1 == 0
     }
 

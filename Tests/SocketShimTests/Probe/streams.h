@@ -181,131 +181,7 @@ static void deaf_server(int fd) {
   close(other);
 }
 
-// Closing with bytes unread resets; what was sent before is there first.
-static void unread(int fd) {
-  gather(fd, 3);
-  say("send", fd, "last");
-  line("close", close(fd));
-}
-
-static void unread_server(int fd) {
-  say("send", fd, "abc");
-  bits("reset", fd, POLLHUP);
-  hear("recv", fd, 4, MSG_WAITALL);
-  hear("recv", fd, 4, 0);
-  get("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
-  hear("recv", fd, 4, 0);
-  line("getpeername", getpeername(fd, (struct sockaddr *)&(struct sockaddr_storage){0}, &(socklen_t){128}));
-  line("send", send(fd, "x", 1, MSG_NOSIGNAL));
-  line("shutdown", shutdown(fd, SHUT_WR));
-}
-
-// The same, and SO_ERROR asks first; every other way to read.
-static void unread_too(int fd) {
-  gather(fd, 3);
-  line("close", close(fd));
-}
-
-static void unread_asked(int fd) {
-  char byte;
-  say("send", fd, "abc");
-  struct pollfd wanted = {fd, 0, 0};
-  poll(&wanted, 1, PATIENCE);
-  get("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
-  get("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
-  line("read", read(fd, &byte, 1));
-}
-
-static void unread_read(int fd) {
-  char byte;
-  say("send", fd, "abc");
-  line("read", read(fd, &byte, 1));
-  line("read", read(fd, &byte, 1));
-}
-
-static void unread_readv(int fd) {
-  char byte;
-  struct iovec part = {&byte, 1};
-  say("send", fd, "abc");
-  line("readv", readv(fd, &part, 1));
-  line("readv", readv(fd, &part, 1));
-}
-
-static void unread_recvmsg(int fd) {
-  char byte;
-  struct iovec part = {&byte, 1};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  say("send", fd, "abc");
-  line("recvmsg", recvmsg(fd, &message, 0));
-  line("recvmsg", recvmsg(fd, &message, 0));
-  line("recvfrom", recvfrom(fd, &byte, 1, 0, NULL, NULL));
-}
-
-static volatile sig_atomic_t signals;
-static void count_signal(int number) { signals += number == SIGPIPE; }
-
-// Writing to who has gone.
-static void gone(int fd) {
-  signal(SIGPIPE, count_signal);
-  hear("recv", fd, 4, 0);
-  bits("half", fd, POLLRDHUP);
-  while (send(fd, "x", 1, MSG_NOSIGNAL) == 1) poll(&(struct pollfd){fd, 0, 0}, 1, 1);
-  line("send", -1);
-  printf("signals: %d\n", (int)signals);
-  line("write", write(fd, "x", 1));
-  printf("signals: %d\n", (int)signals);
-  line("send", send(fd, "x", 1, 0));
-  printf("signals: %d\n", (int)signals);
-  // The end was heard: no reset comes behind it.
-  hear("recv", fd, 4, 0);
-}
-
-static void gone_server(int fd) { line("close", close(fd)); }
-
-// The end was there before the reset, and is what is heard, though it was not read yet.
-static void answered(int fd) {
-  bits("half", fd, POLLRDHUP);
-  say("send", fd, "more");
-  bits("gone", fd, POLLHUP);
-  hear("recv", fd, 6, MSG_WAITALL);
-  hear("recv", fd, 4, 0);
-  hear("recv", fd, 4, 0);
-  line("send", send(fd, "x", 1, MSG_NOSIGNAL));
-}
-
-static void answered_server(int fd) {
-  say("send", fd, "answer");
-  line("close", close(fd));
-}
-
-// A reset behind the program's own end.
-static void finished(int fd) {
-  say("send", fd, "abc");
-  line("shutdown", shutdown(fd, SHUT_WR));
-  bits("gone", fd, POLLHUP);
-  hear("recv", fd, 4, 0);
-  hear("recv", fd, 4, 0);
-}
-
-static void finished_server(int fd) {
-  gather(fd, 3);
-  bits("half", fd, POLLRDHUP);
-  line("close", close(fd));
-}
-
-// An end that the library has not seen.
-static void unaided(int fd) {
-  line("shutdown", syscall(SYS_shutdown, fd, SHUT_WR));
-  bits("over", fd, POLLHUP);
-  hear("recv", fd, 4, MSG_WAITALL);
-  hear("recv", fd, 4, 0);
-}
-
-static void unaided_server(int fd) {
-  hear("recv", fd, 4, 0);
-  say("send", fd, "done");
-  line("close", close(fd));
-}
+#include "ends.h"
 
 // The kernel's own ways to move bytes.
 static void moved(int fd) {
@@ -501,7 +377,9 @@ static const struct part {
     {"deaf", deaf, deaf_server}, {"unread", unread, unread_server}, {"asked", unread_too, unread_asked},
     {"read", unread_too, unread_read}, {"readv", unread_too, unread_readv}, {"recvmsg", unread_too, unread_recvmsg},
     {"gone", gone, gone_server}, {"answered", answered, answered_server}, {"finished", finished, finished_server},
-    {"unaided", unaided, unaided_server}, {"moved", moved, moved_server}, {"shared", shared, shared_server},
+    {"ended", ended, ended_server}, {"begun", begun, begun_server},
+    {"unaided", unaided, unaided_server}, {"pointers", pointers, pointers_server},
+    {"cancelled", cancelled, cancelled_server}, {"moved", moved, moved_server}, {"shared", shared, shared_server},
     {"stalled", stalled, stalled_server}, {"watched", watched, watched_server},
 };
 

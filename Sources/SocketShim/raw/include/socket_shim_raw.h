@@ -61,6 +61,8 @@ int raw_read_folder(int fd, void *_Nonnull bytes, size_t count);
 int raw_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
 int raw_epoll_remove(int epoll, int fd);
 uint32_t raw_random(void);
+// Whether the program's memory can be read there: 1, or 0.
+int raw_is_readable(const void *_Nullable bytes, size_t count);
 int raw_process(void);
 // Whether a line of text written to fd reaches a person or a log, not a program's own socket.
 int raw_is_text_output(int fd);
@@ -80,6 +82,8 @@ int next_setsockopt(int fd, int level, int name, const void *_Nullable value, so
 // Implemented in Swift, for the calls in streams.c.
 ssize_t shim_received(int fd, ssize_t result, int wanted);
 int shim_is_stream(int fd);
+int shim_is_listener(int fd);
+int shim_accepted(int stream, int listener, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
 int shim_refuses(int fd, int flags, int is_sending);
 
 int next_shutdown(int fd, int how);
