@@ -26,6 +26,8 @@ extension Guard {
         if kind == PDUCommand.cmdUnlink.rawValue {
             // Its target may be answered already, or not be sent yet: the kernels' threads overtake one another.
             entry.argument = bytes.word(5)
+            // Nobody reads these, and some repeat them.
+            entry.slot = UInt8(truncatingIfNeeded: (bytes.word(3) & 1) << 4 | bytes.word(4) & 15)
             entry.kind = limits.holdsWithdrawals ? .heldUnlink : .unlink
         } else if let verdict = judgeSubmit(bytes, &entry) {
             return verdict

@@ -52,13 +52,15 @@ extension Guard {
     public func insert(_ direction: GuardDirection, _ place: UnsafeMutableRawBufferPointer) -> Bool {
         let isCommand = direction == .inward
         guard isCommand ? command.isComplete : reply.isComplete, violation == nil,
-            let unlink = outstanding.take(isCommand ? .dueUnlink : .answeredUnlink)
+            let unlink = outstanding.take(isCommand ? .dueUnlink : .answeredUnlink, last: commandSeqnum)
         else { return false }
         for i in 0..<(PDUHeader.size / 4) { place.setWord(i, 0) }
         place.setWord(0, isCommand ? PDUCommand.cmdUnlink.rawValue : PDUCommand.retUnlink.rawValue)
         place.setWord(1, unlink.seqnum)
         guard isCommand else { return true }
         place.setWord(2, devid)
+        place.setWord(3, UInt32(unlink.slot >> 4))
+        place.setWord(4, UInt32(unlink.slot & 15))
         place.setWord(5, unlink.argument)
         guard doubt.isHeader(place, PDUHeader.size, devid) else { return true }
         _ = refuse(.framingUnclear, doubt.command)

@@ -33,7 +33,7 @@ struct Outstanding {
     var memory: UInt32 = 0
     /// number_of_packets: -1 to 1024.
     var packets: Int16 = 0
-    /// Direction and endpoint, as in `EndpointTable`.
+    /// Direction and endpoint, as in `EndpointTable`; of a CMD_UNLINK what it says.
     var slot: UInt8 = 0
     var effect = Effect.none
     var kind = Kind.request
@@ -185,15 +185,17 @@ struct OutstandingTable {
         }
     }
 
-    /// The number of one that is due, or answered, whose time has come.
-    mutating func take(_ kind: Outstanding.Kind) -> Outstanding? {
+    /// The oldest of those that are due, or answered: its time has come.
+    mutating func take(_ kind: Outstanding.Kind, last: UInt32) -> Outstanding? {
         guard (kind == .dueUnlink ? due : answered) > 0 else { return nil }
-        var i = 0
-        while entries[i].kind != kind { i &+= 1 }
-        let entry = entries[i]
-        move(i, to: .unlink)
+        var oldest = -1
+        for i in 0..<count where entries[i].kind == kind {
+            if oldest < 0 || last &- entries[i].seqnum > last &- entries[oldest].seqnum { oldest = i }
+        }
+        let entry = entries[oldest]
+        move(oldest, to: .unlink)
         if kind == .answeredUnlink {
-            remove(i)
+            remove(oldest)
             answerWithdrawals(of: entry.seqnum)
         }
         return entry

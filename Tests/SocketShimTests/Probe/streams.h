@@ -11,13 +11,13 @@
 
 enum { PATIENCE = 30000, LARGE = 300000 };
 
-// Waits for one of the events, and prints all that there are by then.
+// Waits for all of the events, and prints what there is by then.
 static void bits(const char *what, int fd, short until) {
   struct pollfd wanted = {fd, until, 0};
   int count;
   // TCP shows the error of a reset a moment before the end.
   do count = poll(&wanted, 1, until ? PATIENCE : 0);
-  while (count > 0 && until && !(wanted.revents & until) && sched_yield() == 0);
+  while (count > 0 && (wanted.revents & until) != until && sched_yield() == 0);
   wanted.events = POLLIN | POLLOUT | POLLRDHUP | POLLPRI;
   if (count > 0 || !until) count = poll(&wanted, 1, 0);
   // An AF_UNIX stream that was reset says so when it is read, not here.
