@@ -4,7 +4,7 @@
  *
  * Checked: a byte is read only in the connection that it was written in (assertions); no record ever shows what a
  * correct peer cannot show, which would be a fault and cost the channel (assertions); a side that was told "closed
- * in order" had every byte read; both sides come to rest closed in one incarnation, whoever opened, refused, finished
+ * in order", or an end before a reset, had every byte read, and its peer had finished; both sides come to rest closed in one incarnation, whoever opened, refused, finished
  * or reset at whatever step (ltl settled).
  * Bounds: CONNECTIONS incarnations of one channel, BYTES bytes each way in each, a ring of BYTES; either side may
  * finish, and reset, at every step, also both at once. The record's fields are read behind its state, one after the
@@ -12,8 +12,8 @@
  * Broken variants, each of which must fail: EARLY_REUSE (a channel is opened again before the peer shows it closed),
  * NO_INCARNATION (a record of another incarnation counts), ZEROED_INDEX (a connection starts at 0 and not where the
  * ring stands), STATE_FIRST (the state is published before the fields that it vouches for), FINISH_OVERTAKES (the end
- * is told without the final index).
- * Run time: some thirty seconds; 4.8 million states.
+ * is told without the final index), STALE_FINAL (a connection begins with the final index of the one before).
+ * Run time: some forty seconds; 9 million states.
  */
 #ifndef CONNECTIONS
 #define CONNECTIONS 2
@@ -30,12 +30,19 @@
 
 /* The records. Side 0 opens, side 1 accepts. */
 byte number[2], state[2], start[2], final[2];
+/* The last connection in which a side has finished: nobody reads it. */
+byte hasEnded[2];
 /* The rings, by who writes: all bytes of all time, each the number of the connection that it was written in. */
 byte tail[2], head[2];
 byte data0[4], data1[4];
 /* What a side knows of itself; `rests` is for the ltl formula. */
 bool rests[2];
 
+#ifdef STALE_FINAL
+#define beforeTheStart skip
+#else
+#define beforeTheStart final[me] = tail[me] - 1
+#endif
 #define publish(s) atomic { mine = s; number[me] = incarnation; state[me] = s }
 #define forget atomic { established = false; hasFinal = false; pending = false }
 #define fault assert(false)
@@ -48,7 +55,7 @@ bool rests[2];
 proctype side(byte me) {
     byte mine, incarnation, written, opened, peerStart, peerFinal;
     bool established, hasFinal, pending, gaveUp, waited;
-    byte seenNumber, seenState, seenStart, seenFinal;
+    byte seenNumber, seenState, seenStart, seenFinal, ahead;
     do
     :: true ->
         /* Look at the peer's record: state and number at once, then the fields. */
@@ -119,7 +126,26 @@ proctype side(byte me) {
 #endif
                         hasFinal = true }
                     fi
-                :: seenState == RESET -> forget; publish(CLOSED)
+                :: seenState == RESET ->
+                    /* RESET may have overwritten FINISHED. What came before it is passed on, as far as there is room. */
+                    ahead = seenFinal - head[me];
+                    forget;
+                    publish(CLOSED);
+                    do
+                    :: head[me] != tail[1 - me] ->
+                        if
+                        :: me == 0 -> assert(data1[head[0]] == incarnation)
+                        :: else -> assert(data0[head[1]] == incarnation)
+                        fi;
+                        head[me] = head[me] + 1
+                    :: true -> break
+                    od;
+                    if
+                    :: ahead <= BYTES && head[me] == seenFinal ->
+                        assert(hasEnded[1 - me] == incarnation && head[me] == tail[1 - me])
+                    :: else
+                    fi;
+                    ahead = 0
                 :: seenState == CLOSED ->
                     /* FINISHED may have been overwritten: the final index stands. In order, or bytes are missing. */
                     if
@@ -154,6 +180,7 @@ act:
         :: me == 0 && mine == CLOSED && opened < CONNECTIONS && peerShowsClosed ->
             forget;
             atomic { incarnation++; opened++; gaveUp = false; written = 0 };
+            beforeTheStart;
 #ifdef STATE_FIRST
             publish(OPEN);
             start[0] = tail[0]
@@ -170,14 +197,14 @@ act:
         :: pending ->
             pending = false;
             if
-            :: head[1] = peerStart; start[1] = tail[1]; publish(ACCEPTED)
+            :: head[1] = peerStart; start[1] = tail[1]; beforeTheStart; publish(ACCEPTED)
             :: publish(REFUSED)
             fi
         :: established && mine != FINISHED && written < BYTES ->
             if :: me == 0 -> data0[tail[0]] = incarnation :: else -> data1[tail[1]] = incarnation fi;
             written++;
             tail[me] = tail[me] + 1
-        :: established && mine != FINISHED -> final[me] = tail[me]; publish(FINISHED)
+        :: established && mine != FINISHED -> final[me] = tail[me]; hasEnded[me] = incarnation; publish(FINISHED)
         :: established && head[me] != tail[1 - me] && !(hasFinal && head[me] == peerFinal) ->
             if
             :: me == 0 -> assert(data1[head[0]] == incarnation)

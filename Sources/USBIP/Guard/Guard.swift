@@ -44,6 +44,8 @@ public final class Guard {
     var doubt = FramingDoubt()
     /// Endpoints that have answered since the last `releaseWithdrawals`, as bits of their slots.
     var heard: UInt32 = 0
+    /// How many withdrawals may still go on at this moment.
+    var releasable = 0
     /// Since when the exporter's kernel may be reading no further, and when withdrawals were last let go, in
     /// microseconds.
     var stoppedSince: UInt64 = 0

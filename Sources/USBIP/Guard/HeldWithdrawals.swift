@@ -26,13 +26,14 @@ extension Guard {
     ///   - isClear: all has been moved both ways; the exporter's kernel has read it, and has nothing to say.
     ///   - now: microseconds.
     public func releaseWithdrawals(isClear: Bool, now: UInt64) {
+        let isStopped = outstanding.isStopped
         // Between two moments of one time of holding there is less than a second.
-        if !outstanding.isStopped || now &- lastMoment > 1_000_000 { stoppedSince = now }
+        if !isStopped || now &- lastMoment > 1_000_000 { stoppedSince = now }
         lastMoment = now
-        let isStopped = outstanding.isStopped && now &- stoppedSince <= Self.longestStop
-        if isClear, command.isComplete, reply.isComplete, !isStopped {
-            outstanding.release(Self.releasedAtOnce, last: commandSeqnum, heard: heard)
+        if isClear, command.isComplete, reply.isComplete, !isStopped || now &- stoppedSince > Self.longestStop {
+            outstanding.release(heard: heard)
         }
+        releasable = Self.releasedAtOnce
         heard = 0
     }
 
@@ -51,13 +52,14 @@ extension Guard {
     /// - Returns: whether there was one that may go on.
     public func insert(_ direction: GuardDirection, _ place: UnsafeMutableRawBufferPointer) -> Bool {
         let isCommand = direction == .inward
-        guard isCommand ? command.isComplete : reply.isComplete, violation == nil,
+        guard isCommand ? command.isComplete && releasable > 0 : reply.isComplete, violation == nil,
             let unlink = outstanding.take(isCommand ? .dueUnlink : .answeredUnlink, last: commandSeqnum)
         else { return false }
         for i in 0..<(PDUHeader.size / 4) { place.setWord(i, 0) }
         place.setWord(0, isCommand ? PDUCommand.cmdUnlink.rawValue : PDUCommand.retUnlink.rawValue)
         place.setWord(1, unlink.seqnum)
         guard isCommand else { return true }
+        releasable &-= 1
         place.setWord(2, devid)
         place.setWord(3, UInt32(unlink.slot >> 4))
         place.setWord(4, UInt32(unlink.slot & 15))

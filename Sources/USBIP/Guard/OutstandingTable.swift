@@ -131,21 +131,11 @@ struct OutstandingTable {
         return true
     }
 
-    /// Withdrawals that are held become due, the oldest first, as many as `limit`: those of requests that the kernel
-    /// has, to endpoints that have been silent. Those of requests that are none are answered.
-    /// - Parameters:
-    ///   - last: the newest command's number, from which age counts.
-    ///   - heard: endpoints that were not silent, as bits of their slots.
+    /// Withdrawals that are held become due: those of requests that the kernel has, to endpoints that were silent.
+    /// - Parameter heard: endpoints that were not, as bits of their slots.
     @inline(never)
-    mutating func release(_ limit: Int, last: UInt32, heard: UInt32) {
+    mutating func release(heard: UInt32) {
         for i in 0..<count where entries[i].kind == .heldUnlink && isReleasable(i, heard) { move(i, to: .dueUnlink) }
-        while due > limit {
-            var youngest = -1
-            for i in 0..<count where entries[i].kind == .dueUnlink {
-                if youngest < 0 || last &- entries[i].seqnum < last &- entries[youngest].seqnum { youngest = i }
-            }
-            move(youngest, to: .heldUnlink)
-        }
     }
 
     private func isReleasable(_ index: Int, _ heard: UInt32) -> Bool {
@@ -186,6 +176,7 @@ struct OutstandingTable {
     }
 
     /// The oldest of those that are due, or answered: its time has come.
+    /// - Parameter last: the newest command's number, from which age counts.
     mutating func take(_ kind: Outstanding.Kind, last: UInt32) -> Outstanding? {
         guard (kind == .dueUnlink ? due : answered) > 0 else { return nil }
         var oldest = -1
