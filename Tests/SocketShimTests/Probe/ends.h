@@ -151,6 +151,55 @@ static void begun_server(int fd) {
   line("close", close(other));
 }
 
+// A close that is to wait: nothing is lost by it, and the time is kept. A close that is to reset does so only where the
+// connection is not over yet.
+static void lingered(int fd) {
+  static char bytes[200000];
+  struct linger wanted = {1, 5}, kept = {0};
+  socklen_t length = sizeof kept;
+  line("SO_LINGER", getsockopt(fd, SOL_SOCKET, SO_LINGER, &kept, &length));
+  printf("linger: %d %d length %u\n", kept.l_onoff, kept.l_linger, (unsigned)length);
+  line("set SO_LINGER", setsockopt(fd, SOL_SOCKET, SO_LINGER, &wanted, sizeof wanted));
+  line("set SO_LINGER short", setsockopt(fd, SOL_SOCKET, SO_LINGER, &wanted, 4));
+  line("SO_LINGER", getsockopt(fd, SOL_SOCKET, SO_LINGER, &kept, &length));
+  printf("linger: %d %d length %u\n", kept.l_onoff, kept.l_linger, (unsigned)length);
+  size_t sent = 0;
+  while (sent < sizeof bytes) {
+    ssize_t count = send(fd, bytes + sent, sizeof bytes - sent, 0);
+    if (count <= 0) break;
+    sent += (size_t)count;
+  }
+  printf("sent: %zu\n", sent);
+  line("close", close(fd));
+}
+
+static void lingered_server(int fd) {
+  static char bytes[200000];
+  size_t got = 0;
+  while (got < sizeof bytes) {
+    ssize_t count = recv(fd, bytes + got, sizeof bytes - got, 0);
+    if (count <= 0) break;
+    got += (size_t)count;
+  }
+  printf("got: %zu\n", got);
+  hear("recv", fd, 4, 0);
+}
+
+static void over(int fd) {
+  struct linger wanted = {1, 0};
+  line("set SO_LINGER", setsockopt(fd, SOL_SOCKET, SO_LINGER, &wanted, sizeof wanted));
+  line("shutdown", shutdown(fd, SHUT_WR));
+  hear("recv", fd, 4, 0);
+  line("close", close(fd));
+}
+
+static void over_server(int fd) {
+  hear("recv", fd, 4, 0);
+  line("shutdown", shutdown(fd, SHUT_WR));
+  bits("gone", fd, POLLHUP);
+  hear("recv", fd, 4, 0);
+}
+
 // A reset behind the program's own end.
 static void finished(int fd) {
   say("send", fd, "abc");
