@@ -23,14 +23,18 @@ let package = Package(
         .target(name: "GuestAgent", dependencies: ["USBIP", "RingTransport", "RingBuffer", "CShim"]),
         .executableTarget(name: "ringway", dependencies: ["GuestAgent"]),
         .systemLibrary(name: "Clibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
-        .target(name: "Rig", dependencies: ["Clibelf", "CShim"]),
+        .target(name: "Rig", dependencies: ["BenchReport", "Clibelf", "CShim"]),
         .executableTarget(
             name: "ringway-rig",
             dependencies: ["Rig", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .target(name: "BenchReport"),
         // Optimised in every build, since it measures.
         .executableTarget(
             name: "RingBench",
-            dependencies: ["USBIP", "CShim", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "BenchReport", "RingBuffer", "USBIP", "CShim",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "CTestShim", path: "Tests/CTestShim"),
         .target(name: "TestSupport", dependencies: ["CShim", "CTestShim"], path: "Tests/TestSupport"),
@@ -50,6 +54,7 @@ let package = Package(
         // The preload library itself is no target: what it replaces must not reach a test program.
         .testTarget(
             name: "SocketShimTests", dependencies: ["CShim", "CTestShim", "TestSupport"], exclude: ["Probe"]),
+        .testTarget(name: "BenchReportTests", dependencies: ["BenchReport"]),
         .testTarget(name: "RingBenchTests", dependencies: ["RingBench", "TestSupport"]),
         .testTarget(name: "HouseRulesTests"),
     ],

@@ -124,8 +124,9 @@ private let allowedImports: [String: Set<String>] = [
     "USBIP": [],
     "GuestAgent": ["USBIP", "RingTransport", "RingBuffer", "CShim", "Synchronization"],
     "SocketShim": ["CSocketShim", "RingTransport", "RingBuffer", "CShim", "Synchronization"],
-    "RingBench": ["USBIP", "CShim", "Foundation", "ArgumentParser"],
-    "Rig": ["Clibelf", "CShim", "Foundation", "Synchronization"],
+    "BenchReport": ["Foundation"],
+    "RingBench": ["BenchReport", "RingBuffer", "USBIP", "CShim", "Foundation", "ArgumentParser"],
+    "Rig": ["BenchReport", "Clibelf", "CShim", "Foundation", "Synchronization"],
     "ringway": ["GuestAgent"],
     "ringway-rig": ["Rig", "ArgumentParser", "Foundation"],
 ]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 
-@testable import RingBench
+import BenchReport
 
 @Suite struct QuartilesTests {
     /// Against the definition: type 7 of Hyndman and Fan, as R's `quantile` and numpy's have it.
