@@ -9,28 +9,22 @@
 public struct EndControl: @unchecked Sendable {
     public static let size = 64
 
-    @usableFromInline let owner: SharedWord64
-    /// The truth about this end's index; the section holds a published copy.
-    @usableFromInline let index: SharedWord32
-    @usableFromInline let faultCode: SharedWord32
-    /// The peer's index as it was last seen and validated.
-    @usableFromInline let seenPeer: SharedWord32
-    /// This end's index when the peer's wake index was last looked at.
-    @usableFromInline let notified: SharedWord32
-    @usableFromInline let faultPublished: SharedWord32
-    @usableFromInline let faultLowest: SharedWord32
-    @usableFromInline let faultHighest: SharedWord32
+    @usableFromInline let base: UnsafeMutableRawPointer
 
-    public init(_ base: UnsafeMutableRawPointer) {
-        owner = SharedWord64(base)
-        index = SharedWord32(base + 8)
-        faultCode = SharedWord32(base + 12)
-        seenPeer = SharedWord32(base + 16)
-        notified = SharedWord32(base + 20)
-        faultPublished = SharedWord32(base + 24)
-        faultLowest = SharedWord32(base + 28)
-        faultHighest = SharedWord32(base + 32)
-    }
+    @inlinable public init(_ base: UnsafeMutableRawPointer) { self.base = base }
+
+    // One pointer and fixed places: a hold carries the whole of its end.
+    @inlinable @inline(__always) var owner: SharedWord64 { SharedWord64(base) }
+    /// The truth about this end's index; the section holds a published copy.
+    @inlinable @inline(__always) var index: SharedWord32 { SharedWord32(base + 8) }
+    @inlinable @inline(__always) var faultCode: SharedWord32 { SharedWord32(base + 12) }
+    /// The peer's index as it was last seen and validated.
+    @inlinable @inline(__always) var seenPeer: SharedWord32 { SharedWord32(base + 16) }
+    /// This end's index when the peer's wake index was last looked at.
+    @inlinable @inline(__always) var notified: SharedWord32 { SharedWord32(base + 20) }
+    private var faultPublished: SharedWord32 { SharedWord32(base + 24) }
+    private var faultLowest: SharedWord32 { SharedWord32(base + 28) }
+    private var faultHighest: SharedWord32 { SharedWord32(base + 32) }
 
     /// The sticky fault of this end, if it has one.
     public var fault: RingError? {
@@ -58,14 +52,17 @@ public struct EndControl: @unchecked Sendable {
         }
     }
 
-    @inlinable @inline(__always) func acquire(_ identity: UInt64) throws(RingError) {
-        guard identity != 0 else { throw .detached }
-        let before = owner.exchangeIfEqual(0, identity)
-        guard before == 0 else { throw .busy(owner: before) }
+    /// Why a hold is refused, and gives back what was taken for it. Apart, so that what every hold needs stays small.
+    /// - Parameter before: who had the end when `identity` asked for it; 0: nobody.
+    @usableFromInline @inline(never) func refusal(_ identity: UInt64, _ before: UInt64) -> RingError {
+        guard identity != 0 else { return .detached }
+        guard before == 0 else { return .busy(owner: before) }
+        defer { release() }
+        return fault ?? .detached
     }
 
     @inlinable @inline(__always) func release() {
-        // Release: pairs with the acquire of the next owner's exchangeIfEqual in acquire().
+        // Release: pairs with the acquire of the next owner's exchangeIfEqual in hold().
         #if RINGWAY_WEAKEN_OWNER_RELEASE
         // Wrong on purpose: the race test must see a detector report this build.
         owner.storeRelaxed(0)

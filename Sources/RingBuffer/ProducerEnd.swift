@@ -36,12 +36,12 @@ public struct ProducerEnd: Sendable {
 
     /// Takes the end for a batch.
     /// - Throws: ``RingError/detached``, ``RingError/busy(owner:)``, or the sticky fault.
-    @inlinable public func hold() throws(RingError) -> ProducerHold {
+    @inlinable @inline(__always) public func hold() throws(RingError) -> ProducerHold {
         let identity = attachment.current
-        try control.acquire(identity)
-        if let fault = control.fault {
-            control.release()
-            throw fault
+        // A process that is not attached has the identity 0, and takes nothing by it.
+        let before = control.owner.exchangeIfEqual(0, identity)
+        guard identity != 0, before == 0, control.faultCode.loadRelaxed() == 0 else {
+            throw control.refusal(identity, before)
         }
         return ProducerHold(self, identity)
     }

@@ -15,7 +15,7 @@ public enum CopyMode: Sendable {
 @usableFromInline
 enum RingCopy {
     /// Copies into a section; `destination` is in the section, `source` is private.
-    @inlinable static func store(
+    @inlinable @inline(__always) static func store(
         _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int, _ mode: CopyMode
     ) {
         switch mode {
@@ -26,7 +26,7 @@ enum RingCopy {
     }
 
     /// Copies out of a section; `source` is in the section, `destination` is private.
-    @inlinable static func load(
+    @inlinable @inline(__always) static func load(
         _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int, _ mode: CopyMode
     ) {
         switch mode {
@@ -36,7 +36,7 @@ enum RingCopy {
         }
     }
 
-    @inlinable static func copyScalars(
+    @usableFromInline @inline(never) static func copyScalars(
         _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int
     ) {
         for i in 0..<count {
@@ -52,7 +52,7 @@ enum RingCopy {
 
     // The words go through relaxed atomic accesses, so that the compiler can neither
     // merge them into wider accesses nor turn the loop back into memcpy.
-    @usableFromInline static func storeWords(
+    @usableFromInline @inline(never) static func storeWords(
         _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int
     ) {
         let head = headBytes(UnsafeRawPointer(destination), count)
@@ -77,7 +77,7 @@ enum RingCopy {
         for i in range { destination.storeBytes(of: SharedByte(source + i).load(), toByteOffset: i, as: UInt8.self) }
     }
 
-    @usableFromInline static func loadWords(
+    @usableFromInline @inline(never) static func loadWords(
         _ destination: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int
     ) {
         let from = UnsafeMutableRawPointer(mutating: source)
