@@ -28,11 +28,12 @@ let package = Package(
             name: "ringway-rig",
             dependencies: ["Rig", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .target(name: "BenchReport"),
+        .target(name: "CBench"),
         // Optimised in every build, since it measures.
         .executableTarget(
             name: "RingBench",
             dependencies: [
-                "BenchReport", "RingBuffer", "USBIP", "CShim",
+                "BenchReport", "CBench", "RingBuffer", "USBIP", "CShim",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: [.unsafeFlags(["-O"])]),

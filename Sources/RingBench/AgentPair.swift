@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CBench
 import CShim
 import Foundation
 
@@ -9,7 +10,8 @@ final class AgentPair {
 
     /// - Parameters:
     ///   - agent: a built `ringway`.  - words: more of its flags, such as `--guard=off`.
-    init(agent: String, _ words: [String]) throws {
+    ///   - processors: on which side a's and side b's are to run; empty: wherever there is room.
+    init(agent: String, _ words: [String], processors: [Int32] = []) throws {
         // A file of tmpfs: one of a disk would be written back while it is measured.
         var template = Array("/dev/shm/ringway-bench-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
@@ -30,6 +32,10 @@ final class AgentPair {
                 "--section-b=file:\(folder)/memory,offset=\(size),size=\(size)",
             ]
             let own = ["--side=\(side)", "--doorbell=eventfd:10,11", "--runtime-dir=\(folder)/\(side)"]
+            let isPinned = processors.count == 2
+            if isPinned { _ = cb_pin(processors[index]) }
+            // This process takes up again all of those that it may run on.
+            defer { if isPinned { _ = cb_pin_all(processors, 2) } }
             agents.append(try Self.start([agent, "agent"] + own + sections + words, [bells[index], bells[1 - index]]))
         }
     }

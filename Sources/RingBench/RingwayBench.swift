@@ -7,7 +7,7 @@ struct RingwayBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ringway-bench",
         abstract: "Measures Ringway against its peers, in turns in one run, as ratios with their spread.",
-        subcommands: [GuardCommand.self])
+        subcommands: [RingCommand.self, GuardCommand.self])
 }
 
 struct GuardCommand: ParsableCommand {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE 1
+#include "cbench.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <mqueue.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+pid_t cb_fork(unsigned seconds) {
+  pid_t parent = getpid();
+  pid_t child = fork();
+  if (child != 0) return child;
+  signal(SIGALRM, SIG_DFL);
+  alarm(seconds);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);
+  return 0;
+}
+
+_Noreturn void cb_exit(int status) { _exit(status); }
+
+int cb_watch(pid_t child) { return (int)syscall(SYS_pidfd_open, child, 0); }
+
+int cb_pin_all(const int *processors, int count) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int i = 0; i < count; i++) CPU_SET((size_t)processors[i], &set);
+  return sched_setaffinity(0, sizeof set, &set);
+}
+
+int cb_pin(int processor) { return cb_pin_all(&processor, 1); }
+
+int cb_processor(int index) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return -1;
+  for (int processor = 0; processor < CPU_SETSIZE; processor++) {
+    if (CPU_ISSET((size_t)processor, &set) && index-- == 0) return processor;
+  }
+  return -1;
+}
+
+void cb_futex_wait(uint32_t *word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0); }
+void cb_futex_wake(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0); }
+
+int cb_bell(void) { return eventfd(0, EFD_CLOEXEC); }
+
+int cb_queue(size_t size, long count) {
+  char name[64];
+  snprintf(name, sizeof name, "/ringway-bench-%ld", (long)getpid());
+  struct mq_attr attributes = {.mq_maxmsg = count, .mq_msgsize = (long)size};
+  int queue = mq_open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600, &attributes);
+  int error = errno;
+  mq_unlink(name);
+  errno = error;
+  return queue;
+}
+ssize_t cb_queue_send(int queue, const void *bytes, size_t size) { return mq_send(queue, bytes, size, 0); }
+ssize_t cb_queue_receive(int queue, void *bytes, size_t size) { return mq_receive(queue, bytes, size, NULL); }
+
+int cb_packet_pair(int *ends) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends); }
+
+int cb_tcp_pair(int *first, int *second) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  *first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  *second = -1;
+  if (listener >= 0 && *first >= 0 && bind(listener, (struct sockaddr *)&address, length) == 0 &&
+      listen(listener, 1) == 0 && getsockname(listener, (struct sockaddr *)&address, &length) == 0 &&
+      connect(*first, (struct sockaddr *)&address, length) == 0)
+    *second = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  int error = errno;
+  if (listener >= 0) close(listener);
+  if (*second < 0) {
+    if (*first >= 0) close(*first);
+    errno = error;
+    return -1;
+  }
+  setsockopt(*first, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  setsockopt(*second, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  return 0;
+}
+
+size_t cb_contender_size(const struct contender *it, size_t message) { return it->size(message); }
+int cb_contender_prepare(const struct contender *it, void *memory, size_t message) {
+  return it->prepare(memory, message);
+}
+void cb_contender_produce(const struct contender *it, void *memory, size_t message, uint64_t count) {
+  it->produce(memory, message, count);
+}
+uint64_t cb_contender_consume(const struct contender *it, void *memory, size_t message, uint64_t count) {
+  return it->consume(memory, message, count);
+}
+void cb_contender_send(const struct contender *it, void *memory, size_t message, const void *bytes) {
+  it->send(memory, message, bytes);
+}
+void cb_contender_receive(const struct contender *it, void *memory, size_t message, void *bytes) {
+  it->receive(memory, message, bytes);
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import CBench
+import CShim
+
+/// What the kernel has for the same purpose.
+final class KernelCarrier: Carrier {
+    enum Kind: String, CaseIterable {
+        case unixStream = "AF_UNIX stream"
+        case unixPackets = "AF_UNIX seqpacket"
+        case pipe
+        case messageQueue = "POSIX mq"
+        case tcp = "TCP loopback"
+    }
+
+    private let kind: Kind
+    var name: String { kind.rawValue }
+
+    init(_ kind: Kind) { self.kind = kind }
+
+    func open(message: Int) throws -> CarrierChannel? {
+        var pair: [Int32] = [-1, -1]
+        switch kind {
+        case .unixStream: try check(socketpair(AF_UNIX, cs_sock_stream() | cs_sock_cloexec(), 0, &pair))
+        case .unixPackets: try check(cb_packet_pair(&pair))
+        case .pipe:
+            var ends: [Int32] = [-1, -1]
+            try check(CShim.pipe(&ends))
+            pair = [ends[1], ends[0]]
+        case .messageQueue:
+            // What a user who is not root may have.
+            guard message <= 8192 else { return nil }
+            let queue = cb_queue(message, 10)
+            try check(queue)
+            pair = [queue, queue]
+        case .tcp:
+            var (one, other): (Int32, Int32) = (-1, -1)
+            try check(cb_tcp_pair(&one, &other))
+            pair = [one, other]
+        }
+        return KernelChannel(kind, Descriptors(pair), from: 0, message: message)
+    }
+
+    private func check(_ result: Int32) throws {
+        guard result >= 0 else { throw BenchError.system("make a \(name)", "leave it out with --only") }
+    }
+}
+
+/// Closed with the last use.
+final class Descriptors {
+    let numbers: [Int32]
+    init(_ numbers: [Int32]) { self.numbers = numbers }
+    deinit { Set(numbers).forEach { close($0) } }
+}
+
+/// From one of two descriptors to the other.
+struct KernelChannel: CarrierChannel {
+    let kind: KernelCarrier.Kind
+    let ends: Descriptors
+    /// Which of the two is written to; the other is read.
+    let source: Int
+    let message: Int
+
+    init(_ kind: KernelCarrier.Kind, _ ends: Descriptors, from source: Int, message: Int) {
+        (self.kind, self.ends, self.source, self.message) = (kind, ends, source, message)
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer) throws {
+        let end = ends.numbers[source]
+        var done = 0
+        while done < bytes.count, let base = bytes.baseAddress {
+            let left = bytes.count - done
+            let count =
+                kind == .messageQueue
+                ? (cb_queue_send(end, base, left) == 0 ? left : -1) : write(end, base + done, left)
+            guard count > 0 else { throw BenchError.system("write to a \(kind.rawValue)", "try again") }
+            done += count
+        }
+    }
+
+    func receive(_ bytes: UnsafeMutableRawBufferPointer) throws {
+        let end = ends.numbers[1 - source]
+        var done = 0
+        while done < bytes.count, let base = bytes.baseAddress {
+            let left = bytes.count - done
+            let count = kind == .messageQueue ? cb_queue_receive(end, base, left) : read(end, base + done, left)
+            guard count > 0 else { throw BenchError.system("read from a \(kind.rawValue)", "try again") }
+            done += count
+        }
+    }
+
+    func produce(count: Int) throws {
+        let own = PrivateBytes(message)
+        for number in 0..<count {
+            own.bytes.storeBytes(of: UInt64(number), as: UInt64.self)
+            try send(UnsafeRawBufferPointer(own.bytes))
+        }
+    }
+
+    func consume(count: Int) throws -> UInt64 {
+        let own = PrivateBytes(message)
+        var wrong: UInt64 = 0
+        for number in 0..<count {
+            try receive(own.bytes)
+            if own.bytes.load(as: UInt64.self) != UInt64(number) { wrong += 1 }
+        }
+        return wrong
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingBuffer
+
+/// Bytes one way, in writes of 64 KiB, and the limit of the machine beside them.
+enum StreamCells {
+    static let write = 64 << 10
+    static let copy = "memcpy of 1 MiB"
+    static let copiedOut = "ring, copied out and looked at"
+    static let inPlace = "ring, looked at in place"
+
+    static func cell(megabytes: Int) -> Cell {
+        let carriers: [any Carrier] =
+            [RingCarrier(capacity: 1 << 20), OneLockRing(capacity: 1 << 20)]
+            + [.unixStream, .pipe, .tcp].map(KernelCarrier.init)
+        return Cell(
+            id: "stream", title: "byte stream, writes of \(ByteText.of(write))", unit: "GB/s", lowerIsBetter: false,
+            contenders: [
+                Contender(name: copy) {
+                    try measure(copy, megabytes, .init(work: { 0 }), .init { copyMemory(megabytes) }, $0)
+                }
+            ]
+                + carriers.map { carrier in
+                    Contender(name: carrier.name) { pair in try carry(carrier, megabytes, pair) }
+                }
+                + [
+                    Contender(name: copiedOut) { try look(copiedOut, megabytes, $0, ConsumerEnd.lookAtCopies) },
+                    Contender(name: inPlace) { try look(inPlace, megabytes, $0, ConsumerEnd.lookInPlace) },
+                ])
+    }
+
+    /// Through agents, or relays.
+    static func pump(megabytes: Int, _ carriers: [any Carrier]) -> Cell {
+        Cell(
+            id: "pump-stream", title: "byte stream through the agents, writes of \(ByteText.of(write))", unit: "GB/s",
+            lowerIsBetter: false,
+            contenders: carriers.map { carrier in Contender(name: carrier.name) { try carry(carrier, megabytes, $0) } })
+    }
+
+    private static func measure(
+        _ name: String, _ megabytes: Int, _ first: ProcessPair.Half, _ second: ProcessPair.Half, _ pair: ProcessPair
+    ) throws -> Measurement {
+        let outcome = try pair.run(first, second).checked(name)
+        return Measurement(
+            value: Double(megabytes << 20) / Double(outcome.nanoseconds), regime: outcome.regime)
+    }
+
+    private static func copyMemory(_ megabytes: Int) -> UInt64 {
+        let from = PrivateBytes(1 << 20)
+        let to = PrivateBytes(1 << 20)
+        guard let source = from.bytes.baseAddress, let target = to.bytes.baseAddress else { return 1 }
+        for number in 0..<megabytes {
+            source.storeBytes(of: UInt64(number), as: UInt64.self)
+            memcpy(target, source, 1 << 20)
+            if target.load(as: UInt64.self) != UInt64(number) { return 1 }
+        }
+        return 0
+    }
+
+    private static func carry(_ carrier: any Carrier, _ megabytes: Int, _ pair: ProcessPair) throws -> Measurement {
+        guard let warm = try carrier.open(message: write), let hot = try carrier.open(message: write) else {
+            throw MessageCells.closed(carrier)
+        }
+        let count = (megabytes << 20) / write
+        return try measure(
+            carrier.name, megabytes,
+            .init(
+                prepare: { try warm.produce(count: 32) },
+                work: {
+                    try hot.produce(count: count); return 0
+                }),
+            .init(prepare: { _ = try warm.consume(count: 32) }, work: { try hot.consume(count: count) }), pair)
+    }
+
+    /// The consumer looks at a word of each line.
+    private static func look(
+        _ name: String, _ megabytes: Int, _ pair: ProcessPair,
+        _ consume: @escaping (ConsumerEnd) -> (Int) throws -> UInt64
+    ) throws -> Measurement {
+        let ends = try RingEnds(capacity: 1 << 20)
+        let few = 4 << 20
+        let total = megabytes << 20
+        return try measure(
+            name, megabytes,
+            .init(
+                prepare: { try ends.producer.fill(few) },
+                work: {
+                    try ends.producer.fill(total); return 0
+                }),
+            .init(
+                prepare: { _ = try consume(ends.consumer)(few) },
+                work: { try consume(ends.consumer)(total) == UInt64(total / 64) ? 0 : 1 }), pair)
+    }
+}
+
+extension ProducerEnd {
+    /// Bytes of 1, in writes of 64 KiB.
+    fileprivate func fill(_ total: Int) throws {
+        let own = PrivateBytes(StreamCells.write)
+        own.bytes.initializeMemory(as: UInt8.self, repeating: 1)
+        var done = 0
+        while done < total {
+            var hold = try hold()
+            let part = UnsafeRawBufferPointer(rebasing: own.bytes[0..<min(own.bytes.count, total - done)])
+            let count = try hold.write(part)
+            _ = hold.finish(peerPolls: true)
+            if count == 0 { cs_cpu_relax() }
+            done += count
+        }
+    }
+}
+
+extension ConsumerEnd {
+    /// - Returns: the sum of one byte of each line.
+    fileprivate func lookAtCopies(_ total: Int) throws -> UInt64 {
+        let own = PrivateBytes(StreamCells.write)
+        var done = 0
+        var sum: UInt64 = 0
+        while done < total {
+            var hold = try hold()
+            let count = try hold.read(into: own.bytes)
+            _ = hold.finish(peerPolls: true)
+            if count == 0 { cs_cpu_relax() }
+            sum &+= own.bytes.sumOfLines(count, from: done)
+            done += count
+        }
+        return sum
+    }
+
+    fileprivate func lookInPlace(_ total: Int) throws -> UInt64 {
+        var done = 0
+        var sum: UInt64 = 0
+        while done < total {
+            var hold = try hold()
+            let span = try hold.peek().first
+            let count = min(span.count, StreamCells.write)
+            sum &+= span.sumOfLines(count, from: done)
+            try hold.consume(count)
+            _ = hold.finish(peerPolls: true)
+            if count == 0 { cs_cpu_relax() }
+            done += count
+        }
+        return sum
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// - Parameter place: in the stream, of which every 64th byte counts.
+    fileprivate func sumOfLines(_ count: Int, from place: Int) -> UInt64 {
+        guard let baseAddress else { return 0 }
+        var sum: UInt64 = 0
+        var offset = (64 - place % 64) % 64
+        while offset < count {
+            sum &+= UInt64(baseAddress.load(fromByteOffset: offset, as: UInt8.self))
+            offset += 64
+        }
+        return sum
+    }
+}
