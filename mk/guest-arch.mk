@@ -36,7 +36,8 @@ CFLAGS := --target=$(C_TARGET) -std=gnu11 -Oz -fPIC -fvisibility=hidden -fno-asy
     -fstack-protector-strong -ffunction-sections -fdata-sections -Wall -Wextra -Werror $(SYSTEM_HEADERS)
 # The preload library must load under either libc, so it takes as little from it as it can.
 # Threads are cancelled, and handlers throw, through the calls that it replaces.
-SHIM_CFLAGS := $(filter-out -fstack-protector-strong -fno-asynchronous-unwind-tables,$(CFLAGS)) -funwind-tables
+SHIM_CFLAGS := $(filter-out -fstack-protector-strong -fno-asynchronous-unwind-tables,$(CFLAGS)) -funwind-tables \
+    $(if $(filter aarch64,$(ARCH)),-mno-outline-atomics)
 # Link-time optimisation sees all modules at once, and the outliner shares what repeats: a tenth each. Constants are
 # shorter where they are used than kept in a register from afar, and nothing is inlined that makes the caller larger.
 comma := ,

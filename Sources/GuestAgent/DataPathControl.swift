@@ -37,15 +37,30 @@ extension DataPath {
             }
             return
         }
-        let slot = clients.firstIndex { $0 == nil } ?? clients.count
-        guard slot < Self.maximumClients, cs_peer_may_ask(socket, settings.group),
-            events.addInput(socket, .client, index: slot)
-        else {
+        var slot = clients.firstIndex { $0 == nil } ?? clients.count
+        let mayAsk = cs_peer_may_ask(socket, settings.group)
+        if slot == Self.maximumClients, mayAsk { slot = makeRoom() }
+        guard slot < Self.maximumClients, mayAsk, events.addInput(socket, .client, index: slot) else {
             close(socket)
             return
         }
         if slot == clients.count { clients.append(nil) }
         clients[slot] = ControlClient(socket: socket)
+    }
+
+    /// Whoever connects asks at once: of those that have not, the oldest is let go, so that they keep nobody out.
+    /// - Returns: its slot, or `maximumClients` where all have asked.
+    private func makeRoom() -> Int {
+        var oldest = Self.maximumClients
+        var age = -1
+        for slot in clients.indices {
+            guard let client = clients[slot], client.request.count < ControlProtocol.size, client.age > age else {
+                continue
+            }
+            (oldest, age) = (slot, client.age)
+        }
+        if oldest < Self.maximumClients { abandonClient(oldest) }
+        return oldest
     }
 
     func serveClient(_ slot: Int) {

@@ -18,9 +18,10 @@ func accepted(
     _ stream: Int32, _ listener: Int32, _ address: UnsafeMutablePointer<sockaddr>?,
     _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
-    guard let family = Identity(of: listener).family else { return stream }
+    // Another thread may have closed the listener meanwhile, and its number may stand for something else.
+    guard let family = Identity(of: stream).family else { return stream }
     Trace.accepted(stream, of: listener)
-    Kernel.carryOptions(from: listener, to: stream)
+    if isListener(listener) != 0 { Kernel.carryOptions(from: listener, to: stream) }
     guard address != nil else { return stream }
     guard peerEndpoint(stream, family).write(to: address, length: length, of: stream) == 0 else {
         _ = raw_close(stream)

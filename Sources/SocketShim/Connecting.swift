@@ -2,12 +2,12 @@
 import CSocketShim
 
 /// The library's `connect`: a TCP connection to a mapped local address becomes a channel.
-@c(connect)
-public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
+@c(shim_connect)
+func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
     let endpoint = Endpoint(address, length: length)
     guard let target = endpoint, target.isLocal, let service = Settings.service(ofPort: target.port) else {
         Trace.leave("connect", fd, endpoint, Trace.reason(endpoint))
-        return next_connect(fd, address, length)
+        return connectElsewhere(fd, address, length)
     }
 
     let localPort: UInt16
@@ -41,6 +41,40 @@ public func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ leng
     return result == 0 ? 0 : fail(-result)
 }
 
+/// To what is not mapped: a listener or a connection of this library is what TCP's would be.
+private func connectElsewhere(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
+    let identity = Identity(of: fd)
+    guard let family = identity.family else { return next_connect(fd, address, length) }
+    let isDissolving =
+        address != nil && length >= 2 && raw_is_readable(address, 2) != 0
+        && Int32(address.unsafelyUnwrapped.pointee.sa_family) == AF_UNSPEC
+    switch identity {
+    case .listener:
+        guard isDissolving else { break }
+        return Kernel.isListening(fd) ? withdraw(fd) : 0
+    case .accepted, .connected:
+        let isMade: Bool
+        if case .connected = identity { isMade = ConnectionState(of: fd) == .established } else { isMade = true }
+        guard isMade else { break }
+        guard isDissolving else { return fail(EISCONN) }
+        // What stands for a connection that is over is a socket that has never been connected.
+        let result = Kernel.put(Temporary { raw_tcp_socket(family.domain) }, inPlaceOf: fd)
+        return result == 0 ? 0 : fail(-result)
+    case .foreign: break
+    }
+    return next_connect(fd, address, length)
+}
+
+/// Whether a connection to that address would be this library's.
+@c(shim_is_mapped)
+func isMapped(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
+    guard let target = Endpoint(address, length: length), target.isLocal,
+        Settings.service(ofPort: target.port) != nil, Kernel.familyOfFreshTCPSocket(fd) == target.family
+    else { return 0 }
+    Trace.note("send", fd, "a connection is not opened by sending (MSG_FASTOPEN is refused): connect first")
+    return 1
+}
+
 /// One connection on its way to the agent.
 private struct ChannelRequest {
     /// The program's socket, and what it is: other threads may close it meanwhile and use its number again.
@@ -53,11 +87,11 @@ private struct ChannelRequest {
     /// 0, or a negative errno as TCP would give it; then the program's socket is as it was, unless it is -EINPROGRESS.
     func connect() -> Int32 {
         if let result = begin(waits: !Kernel.isNonBlocking(socket)) { return result }
-        let stream = raw_unix_stream()
-        guard stream >= 0 else { return stream }
-        var result = bindName(stream)
-        if result == 0 { result = reachAgent(stream) }
-        if result == 0 { result = exchange(stream) }
+        let stream = Temporary.stream()
+        guard stream.fd >= 0 else { return stream.fd }
+        var result = bindName(stream.fd)
+        if result == 0 { result = reachAgent(stream.fd) }
+        if result == 0 { result = exchange(stream.fd) }
         return put(stream, result)
     }
 
@@ -66,24 +100,27 @@ private struct ChannelRequest {
     /// - Parameter waits: for that.
     /// - Returns: nil when the agent cannot give one, but may make the connection if it is waited for.
     private func begin(waits: Bool) -> Int32? {
-        let control = raw_unix_stream()
-        guard control >= 0 else { return control }
-        var stream: Int32 = -1
-        var result = reachAgent(control)
-        if result == 0 { result = exchange(control, stream: &stream) }
-        _ = raw_close(control)
-        guard stream >= 0 else {
+        let control = Temporary.stream()
+        guard control.fd >= 0 else { return control.fd }
+        var given = shim_kept(fd: -1, place: -1)
+        // Who is not to wait for the peer does not wait for an agent that is stopped, either.
+        let limit = waits ? Settings.timeoutMilliseconds : min(Settings.timeoutMilliseconds, 1000)
+        var result = reachAgent(control.fd, limit)
+        if result == 0 { result = exchange(control.fd, limit, stream: &given) }
+        let stream = Temporary(given)
+        control.close()
+        guard stream.fd >= 0 else {
             switch -result {
             // No descriptors, or too many that wait in sockets for programs that do not fetch them; another agent.
             case EMFILE, ENFILE, ENOBUFS, ENOMEM, ETOOMANYREFS, EAGAIN, EINVAL: return nil
             default: return result == 0 ? -ECONNREFUSED : result
             }
         }
-        if result == 0 { result = bindName(stream) }
+        if result == 0 { result = bindName(stream.fd) }
         if !waits {
-            Kernel.setUnasked(stream)
+            Kernel.setUnasked(stream.fd)
         } else if result == 0 {
-            result = wait(stream)
+            result = wait(stream.fd)
         }
         result = put(stream, result)
         return result == 0 && !waits ? -EINPROGRESS : result
@@ -103,9 +140,9 @@ private struct ChannelRequest {
     }
 
     /// The stream takes the socket's place when the result is 0, and is closed in any case.
-    private func put(_ stream: Int32, _ result: Int32) -> Int32 {
+    private func put(_ stream: consuming Temporary, _ result: Int32) -> Int32 {
         if result == 0, raw_inode(socket) == inode { return Kernel.put(stream, inPlaceOf: socket) }
-        _ = raw_close(stream)
+        stream.close()
         // Another thread has closed the socket, or connected it.
         return result == 0 ? (Identity(of: socket).isForeign ? -EBADF : -EALREADY) : result
     }
@@ -132,7 +169,7 @@ private struct ChannelRequest {
         return UnixAddress(name, isPath: false)?.bind(stream) ?? -EADDRNOTAVAIL
     }
 
-    private func reachAgent(_ stream: Int32) -> Int32 {
+    private func reachAgent(_ stream: Int32, _ limit: Int64 = Settings.timeoutMilliseconds) -> Int32 {
         var path = Text()
         Settings.appendPath("/agent.sock", to: &path)
         guard let address = UnixAddress(path, isPath: true) else {
@@ -140,7 +177,7 @@ private struct ChannelRequest {
             return -ECONNREFUSED
         }
         // The kernel waits while the agent's queue is full: an agent that was stopped never empties it.
-        setSendTimeout(stream, milliseconds: Settings.timeoutMilliseconds)
+        setSendTimeout(stream, milliseconds: limit)
         var result = address.connect(stream)
         while result == -EINTR { result = address.connect(stream) }
         switch result {
@@ -162,13 +199,16 @@ private struct ChannelRequest {
 
     /// Asks for the channel and waits for the agent's answer, which comes when the peer has accepted; or at once with a
     /// stream, where there is room for one.
-    private func exchange(_ stream: Int32, stream given: UnsafeMutablePointer<Int32>? = nil) -> Int32 {
+    private func exchange(
+        _ stream: Int32, _ limit: Int64 = Settings.timeoutMilliseconds,
+        stream given: UnsafeMutablePointer<shim_kept>? = nil
+    ) -> Int32 {
         var request = AgentRequest(operation: given == nil ? 1 : 4, service: service)
         guard raw_send(stream, &request, MemoryLayout<AgentRequest>.size) == MemoryLayout<AgentRequest>.size else {
             report("the agent closed the connection before it was asked; see `ringway status`")
             return -ECONNREFUSED
         }
-        let deadline = raw_monotonic_milliseconds() + Settings.timeoutMilliseconds
+        let deadline = raw_monotonic_milliseconds() + limit
         var reply = AgentReply()
         let result = receive(stream, &reply, count: MemoryLayout<AgentReply>.size, deadline: deadline, given)
         guard result == 0 else {
@@ -231,7 +271,7 @@ private struct ChannelRequest {
     /// Fills the buffer; -ETIMEDOUT, or -ECONNREFUSED when the agent goes away.
     private func receive(
         _ stream: Int32, _ buffer: UnsafeMutableRawPointer, count: Int, deadline: Int64,
-        _ descriptor: UnsafeMutablePointer<Int32>? = nil
+        _ descriptor: UnsafeMutablePointer<shim_kept>? = nil
     ) -> Int32 {
         var done = 0
         while done < count {
@@ -242,7 +282,7 @@ private struct ChannelRequest {
             let got =
                 descriptor.map { raw_receive_with(stream, buffer + done, count - done, $0) }
                 ?? raw_receive(stream, buffer + done, count - done)
-            if got == -EINTR { continue }
+            if got == -EINTR || got == -EAGAIN { continue }
             if got == -EMFILE { return got }
             guard got > 0 else { return -ECONNREFUSED }
             done += Int(got)

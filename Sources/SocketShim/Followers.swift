@@ -9,9 +9,11 @@ import CSocketShim
 /// another file, and given back behind that, with its events and data.
 struct Followers {
     private let fd: Int32
+    private var file = raw_file()
     private static var room: Int { 32 }
     private var registrations = InlineArray<32, Registration>(repeating: Registration())
     private var count = 0
+    private var duplicates = 0
 
     private struct Registration {
         var epoll: Int32 = -1
@@ -20,13 +22,19 @@ struct Followers {
         var data: UInt64 = 0
     }
 
-    init(of fd: Int32) { self.fd = fd }
+    init(of fd: Int32) {
+        self.fd = fd
+        _ = raw_file(fd, &file)
+    }
 
     /// Descriptors of this process, one after the other.
     private func eachDescriptor(_ body: (Int32) -> Void) {
-        let folder = "/proc/self/fd".withCString { raw_open_folder($0) }
-        guard folder >= 0 else { return }
-        defer { _ = raw_close(folder) }
+        let kept = Temporary { "/proc/self/fd".withCString { raw_open_folder($0) } }
+        if kept.fd >= 0 { Self.read(kept.fd, body) }
+        kept.close()
+    }
+
+    private static func read(_ folder: Int32, _ body: (Int32) -> Void) {
         var entries = InlineArray<1024, UInt8>(repeating: 0)
         var span = entries.mutableSpan
         span.withUnsafeMutableBytes { room in
@@ -48,17 +56,30 @@ struct Followers {
         }
     }
 
-    private func isDuplicate(_ other: Int32) -> Bool { other == fd || raw_is_same_file(fd, other) != 0 }
+    private func isDuplicate(_ other: Int32) -> Bool {
+        var file = raw_file()
+        return other == fd || raw_file(other, &file) >= 0 && isSame(file)
+    }
+
+    private func isSame(_ other: raw_file) -> Bool { other.inode == file.inode && other.device == file.device }
 
     func replaceDuplicates(by replacement: Int32) {
+        guard duplicates > 0 else { return }
         eachDescriptor { other in
             if other != fd, other != replacement, isDuplicate(other) { _ = Kernel.duplicate(replacement, to: other) }
         }
     }
 
-    mutating func takeFromEpoll() {
+    /// Counts the duplicates, and takes the socket out of epoll instances. One look at each descriptor: a program may
+    /// have tens of thousands.
+    mutating func find() {
         var found = self
-        eachDescriptor { other in if Self.isEpoll(other) { found.takeRegistrations(of: other) } }
+        eachDescriptor { other in
+            var file = raw_file()
+            let isTypeless = raw_file(other, &file)
+            if isTypeless > 0, Self.isEpoll(other) { found.takeRegistrations(of: other) }
+            if isTypeless == 0, other != fd, isSame(file) { found.duplicates += 1 }
+        }
         self = found
     }
 
@@ -90,9 +111,13 @@ struct Followers {
 
     /// Lines `tfd: 5 events: 19 data: 5 pos:0 ino:f1 sdev:8`; all but the first number is hexadecimal.
     private mutating func takeRegistrations(of epoll: Int32) {
-        let file = Self.path("/proc/self/fdinfo/", epoll).withCString { raw_open_text($0) }
-        guard file >= 0 else { return }
-        defer { _ = raw_close(file) }
+        let path = Self.path("/proc/self/fdinfo/", epoll)
+        let kept = Temporary { path.withCString { raw_open_text($0) } }
+        if kept.fd >= 0 { takeRegistrations(of: epoll, in: kept.fd) }
+        kept.close()
+    }
+
+    private mutating func takeRegistrations(of epoll: Int32, in file: Int32) {
         var line = Text()
         var part = InlineArray<512, UInt8>(repeating: 0)
         while true {
@@ -119,6 +144,12 @@ struct Followers {
                 scanner.blankAndSkip("events:"), let events = scanner.blankAndNumber(hexadecimal: true),
                 scanner.blankAndSkip("data:"), let data = scanner.blankAndNumber(hexadecimal: true)
             else { return false }
+            // The file's own number, where the kernel tells it: most lines are of other files.
+            if scanner.blankAndSkip("pos:"), scanner.blankAndNumber(hexadecimal: false) != nil,
+                scanner.blankAndSkip("ino:"), scanner.blankAndNumber(hexadecimal: true) != file.inode
+            {
+                return false
+            }
             found.fd = Int32(truncatingIfNeeded: number)
             found.events = UInt32(truncatingIfNeeded: events)
             found.data = data

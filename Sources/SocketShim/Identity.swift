@@ -9,7 +9,7 @@ enum Identity {
     /// A socket, file or number that is none of this library's business.
     case foreign
     /// Bound to a service, and perhaps listening, perhaps beside others: `<runtime-dir>/port/<service>.<4|6>[0-7]`.
-    case listener(service: UInt16, Family, isShared: Bool)
+    case listener(service: UInt16, Family, place: UInt8?)
     /// A connection that a listener accepted.
     case accepted(service: UInt16, Family)
     /// A connection to a service, made by `connect`.
@@ -29,7 +29,7 @@ enum Identity {
                 self =
                     Kernel.isConnected(fd)
                     ? .accepted(service: service, family)
-                    : .listener(service: service, family, isShared: place != nil)
+                    : .listener(service: service, family, place: place)
             } else if let (local, remote) = ConnectionName.parse(name, count: count) {
                 self = .connected(local: local, remote: remote)
             }

@@ -80,16 +80,19 @@ enum Kernel {
     /// Makes `replacement` what the number `fd` stands for, and every other number of this process that stands for the
     /// same socket, with the status flags, the close-on-exec flags, the socket options and the epoll registrations that
     /// the program had set; closes the number that it had.
-    static func put(_ replacement: Int32, inPlaceOf fd: Int32) -> Int32 {
+    static func put(_ replacement: consuming Temporary, inPlaceOf fd: Int32) -> Int32 {
+        let new = replacement.fd
+        guard new >= 0 else { return new }
         let status = raw_fcntl(fd, F_GETFL, 0)
-        carryOptions(from: fd, to: replacement)
-        if status >= 0 { _ = raw_fcntl(replacement, F_SETFL, Int(status & (O_NONBLOCK | O_ASYNC))) }
+        carryOptions(from: fd, to: new)
+        raw_carry_owner(fd, new)
+        if status >= 0 { _ = raw_fcntl(new, F_SETFL, Int(status & (O_NONBLOCK | O_ASYNC))) }
         var followers = Followers(of: fd)
-        followers.takeFromEpoll()
-        followers.replaceDuplicates(by: replacement)
-        let result = duplicate(replacement, to: fd)
+        followers.find()
+        followers.replaceDuplicates(by: new)
+        let result = duplicate(new, to: fd)
         followers.giveBackToEpoll()
-        _ = raw_close(replacement)
+        replacement.close()
         return result < 0 ? result : 0
     }
 
@@ -104,8 +107,8 @@ enum Kernel {
 
     /// Options of the socket level that keep their meaning on an AF_UNIX stream.
     static func carryOptions(from old: Int32, to new: Int32) {
-        let names: InlineArray<6, Int32> = [
-            SO_RCVTIMEO, SO_SNDTIMEO, SO_LINGER, SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE,
+        let names: InlineArray<8, Int32> = [
+            SO_RCVTIMEO, SO_SNDTIMEO, SO_LINGER, SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE, SO_RCVLOWAT, SO_TIMESTAMP,
         ]
         for index in names.indices {
             var value: (UInt64, UInt64) = (0, 0)

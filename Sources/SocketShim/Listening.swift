@@ -3,8 +3,8 @@ import CSocketShim
 
 /// The library's `bind`: a mapped port becomes a service that the peer's programs can connect to.
 /// `listen` needs no replacement: it means the same on what stands there then.
-@c(bind)
-public func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
+@c(shim_bind)
+func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
     let target = Endpoint(address, length: length)
     guard let endpoint = target, endpoint.isLocal, let service = Settings.service(ofPort: endpoint.port),
         Kernel.familyOfFreshTCPSocket(fd) == endpoint.family
@@ -22,6 +22,16 @@ public func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length:
     return result == 0 ? 0 : fail(-result)
 }
 
+/// A listener stops to listen, as TCP's does by `shutdown` for reading, or `connect` to no address: what waits is
+/// refused, and its port stays its own.
+func withdraw(_ fd: Int32) -> Int32 {
+    guard case .listener(let service, let family, let place) = Identity(of: fd) else { return fail(ENOTCONN) }
+    let result = ServiceSocket(
+        service: service, family: family, isLoopback: Kernel.isLoopbackListener(fd), isShared: place != nil
+    ).reopen(inPlaceOf: fd, at: place)
+    return result == 0 ? 0 : fail(-result)
+}
+
 /// A service's socket in the runtime directory.
 private struct ServiceSocket {
     let service: UInt16
@@ -33,17 +43,37 @@ private struct ServiceSocket {
 
     func open(inPlaceOf fd: Int32) -> Int32 {
         let folder = openFolder()
-        guard folder >= 0 else { return explain(folder) }
-        let stream = raw_unix_stream()
-        var result = stream < 0 ? stream : bind(stream)
-        _ = raw_close(folder)
+        guard folder.fd >= 0 else { return explain(folder.fd) }
+        let stream = Temporary.stream()
+        let result = stream.fd < 0 ? stream.fd : bind(stream.fd)
+        Self.close(folder)
         guard result == 0 else {
-            if stream >= 0 { _ = raw_close(stream) }
+            stream.close()
             return result == -EADDRINUSE ? result : explain(result)
         }
-        if isLoopback { Kernel.setLoopbackListener(stream) }
-        result = Kernel.put(stream, inPlaceOf: fd)
-        return result
+        if isLoopback { Kernel.setLoopbackListener(stream.fd) }
+        return Kernel.put(stream, inPlaceOf: fd)
+    }
+
+    /// A listener that listens no more keeps its name, and may listen again.
+    func reopen(inPlaceOf fd: Int32, at place: UInt8?) -> Int32 {
+        let folder = openFolder()
+        guard folder.fd >= 0 else { return folder.fd }
+        let stream = Temporary.stream()
+        var result = stream.fd < 0 ? stream.fd : 0
+        if result == 0 {
+            _ = path(place).withCString { raw_unlink($0) }
+            result = bind(stream.fd, at: place)
+        }
+        Self.close(folder)
+        guard result == 0 else {
+            stream.close()
+            return result
+        }
+        if isLoopback { Kernel.setLoopbackListener(stream.fd) }
+        // Wakes who accepts, in whichever process: there is nothing to come.
+        _ = next_shutdown(fd, shutBoth)
+        return Kernel.put(stream, inPlaceOf: fd)
     }
 
     /// Takes the service, or a place beside those that share it.
@@ -70,22 +100,30 @@ private struct ServiceSocket {
     }
 
     /// Opens the folder of the services, makes it if this program is the first, and locks it: of two
-    /// programs that both find a dead one's socket, the second must not remove the first one's.
-    private func openFolder() -> Int32 {
+    /// programs that both find a dead one's socket, the second must not remove the first one's. Whoever may open the
+    /// folder may keep it locked; so it is waited for no longer than a second.
+    private func openFolder() -> Temporary {
         var parent = Text()
         Settings.appendPath("", to: &parent)
         var path = Text()
         Settings.appendPath("/port", to: &path)
-        var folder = path.withCString { raw_open_folder($0) }
-        if folder == -ENOENT {
+        let folder = Temporary {
+            let folder = path.withCString { raw_open_folder($0) }
+            guard folder == -ENOENT else { return folder }
             _ = parent.withCString { raw_make_folder($0, 0o755) }
             _ = path.withCString { raw_make_folder($0, 0o700) }
-            folder = path.withCString { raw_open_folder($0) }
+            return path.withCString { raw_open_folder($0) }
         }
-        guard folder >= 0 else { return folder }
-        var locked = raw_lock(folder)
-        while locked == -EINTR { locked = raw_lock(folder) }
+        guard folder.fd >= 0 else { return folder }
+        let deadline = raw_monotonic_milliseconds() + 1000
+        while raw_lock(folder.fd) == -EWOULDBLOCK, raw_monotonic_milliseconds() < deadline { _ = raw_poll(-1, 0, 2) }
         return folder
+    }
+
+    /// Unlocked first: a child that was forked meanwhile has the folder open until it sees to it.
+    private static func close(_ folder: consuming Temporary) {
+        _ = raw_unlock(folder.fd)
+        folder.close()
     }
 
     private func bind(_ stream: Int32, at place: UInt8?) -> Int32 {

@@ -2,8 +2,8 @@
 import CSocketShim
 
 /// The library's `getsockname`: TCP addresses for the library's own sockets.
-@c(getsockname)
-public func shimGetsockname(
+@c(shim_getsockname)
+func shimGetsockname(
     _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
     switch Identity(of: fd) {
@@ -26,8 +26,8 @@ public func shimGetsockname(
 }
 
 /// The library's `getpeername`.
-@c(getpeername)
-public func shimGetpeername(
+@c(shim_getpeername)
+func shimGetpeername(
     _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
     switch Identity(of: fd) {

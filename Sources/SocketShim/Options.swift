@@ -2,8 +2,8 @@
 import CSocketShim
 
 /// The library's `setsockopt`: what only TCP and IP sockets know is accepted and has no effect.
-@c(setsockopt)
-public func shimSetsockopt(
+@c(shim_setsockopt)
+func shimSetsockopt(
     _ fd: Int32, _ level: Int32, _ name: Int32, _ value: UnsafeRawPointer?, _ length: socklen_t
 ) -> Int32 {
     // More room would end the wait for the peer.
@@ -18,6 +18,8 @@ public func shimSetsockopt(
     switch option {
     case .identity, .unknown: return fail(ENOPROTOOPT)
     case .refused: return fail(EOPNOTSUPP)
+    case .congestion: return isKnownAlgorithm(value, length) ? 0 : fail(ENOENT)
+    case .original: return fail(ENOPROTOOPT)
     case .number, .shared, .structure, .credentials, .absent:
         guard value != nil || length == 0 else { return fail(EFAULT) }
         return length < 4 && level == tcpProtocol ? fail(EINVAL) : 0
@@ -25,8 +27,8 @@ public func shimSetsockopt(
 }
 
 /// The library's `getsockopt`: TCP's answers about the library's own sockets.
-@c(getsockopt)
-public func shimGetsockopt(
+@c(shim_getsockopt)
+func shimGetsockopt(
     _ fd: Int32, _ level: Int32, _ name: Int32, _ value: UnsafeMutableRawPointer?,
     _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
@@ -44,6 +46,17 @@ public func shimGetsockopt(
     switch option {
     case .unknown: return fail(ENOPROTOOPT)
     case .absent: return fail(ENODATA)
+    case .original: return fail(ENOENT)
+    case .congestion:
+        // TCP_CA_NAME_MAX is 16.
+        let name: StaticString = "cubic"
+        let count = min(room, 16)
+        for index in 0..<count {
+            let byte = index < name.utf8CodeUnitCount ? name.utf8Start[index] : 0
+            value.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+        }
+        length.pointee = socklen_t(count)
+        return 0
     case .refused: return store(0, value, room: room, length)
     case .credentials:
         // Who is at the other end of TCP: nobody that this machine knows. The agent's would be believed.
@@ -60,9 +73,7 @@ public func shimGetsockopt(
         length.pointee = socklen_t(count)
         return 0
     case .shared:
-        guard case .listener(_, _, isShared: true) = Identity(of: fd) else {
-            return store(0, value, room: room, length)
-        }
+        guard case .listener(_, _, .some) = Identity(of: fd) else { return store(0, value, room: room, length) }
         return store(1, value, room: room, length)
     case .identity(let isDomain):
         return store(isDomain ? family.domain : tcpProtocol, value, room: room, length)
@@ -73,13 +84,28 @@ public func shimGetsockopt(
 
 /// As TCP_INFO says it (include/net/tcp_states.h).
 private func connectionState(_ fd: Int32) -> UInt8 {
-    if Kernel.isListening(fd) { return 10 }
-    guard case .connected = Identity(of: fd) else { return 1 }
-    switch ConnectionState(of: fd) {
-    case .established: return 1
-    case .pending: return 2
-    case .failed: return 7
+    let (established, closed): (UInt8, UInt8) = (1, 7)
+    switch Identity(of: fd) {
+    case .foreign, .listener: return Kernel.isListening(fd) ? 10 : closed
+    case .accepted: break
+    case .connected:
+        switch ConnectionState(of: fd) {
+        case .established: break
+        case .pending: return 2
+        case .failed: return closed
+        }
     }
+    if StreamEnd.isOver(fd) { return closed }
+    // The peer has ended its direction; or this program has, and the peer's agent knows.
+    if raw_poll(fd, Int32(POLLRDHUP), 0) & Int32(POLLRDHUP) != 0 { return 8 }
+    return StreamEnd.Mark.finished.isSet(fd) ? 5 : established
+}
+
+private func isKnownAlgorithm(_ value: UnsafeRawPointer?, _ length: socklen_t) -> Bool {
+    guard let value, length > 0, raw_is_readable(value, min(Int(length), 16)) != 0 else { return false }
+    var scanner = Scanner(value.assumingMemoryBound(to: UInt8.self), count: min(Int(length), 16))
+    guard scanner.skip("cubic") || scanner.skip("reno") else { return false }
+    return scanner.isAtEnd || scanner.skip(0)
 }
 
 /// SO_ERROR: the kernel's "reset" stands for the reason why a connection was not made, and a connection that was reset
@@ -125,6 +151,10 @@ private enum InternetOption {
     case absent
     /// What AF_UNIX alone can be asked for.
     case refused
+    /// TCP_CONGESTION.
+    case congestion
+    /// SO_ORIGINAL_DST: a connection that was turned to another address than it was made to. None of these was.
+    case original
     /// Something longer.
     case structure
     /// Something that would promise what this library does not do.
@@ -164,14 +194,25 @@ private enum InternetOption {
         case TCP_WINDOW_CLAMP: return .number(65_536)
         case TCP_QUICKACK: return .number(1)
         case TCP_CORK, TCP_DEFER_ACCEPT, TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_NOTSENT_LOWAT: return .number(0)
-        case TCP_INFO, TCP_CONGESTION: return .structure
+        case TCP_CONGESTION: return .congestion
+        case TCP_INFO: return .structure
+        // Thin streams, time stamps, saved SYNs, fast open without cookies, bytes to read, delays and retransmission.
+        case 16, 17, 24, 27, 30, 34, 36, 37, 44, 45: return .number(0)
         default: return .unknown
         }
     }
 
     private static func internet(_ level: Int32, _ name: Int32) -> InternetOption {
         // IP_TTL and IPV6_UNICAST_HOPS; IP_OPTIONS is empty.
-        if level == 0 { return name == IP_TTL ? .number(64) : name == IP_OPTIONS ? .structure : .number(0) }
+        if name == 80 { return .original }
+        if level == 0 {
+            switch name {
+            case IP_TTL: return .number(64)
+            case IP_OPTIONS: return .structure
+            case IP_MTU: return .number(65_536)  // the loopback's
+            default: return .number(0)
+            }
+        }
         return name == IPV6_UNICAST_HOPS ? .number(64) : name == IPV6_V6ONLY ? .number(1) : .number(0)
     }
 }

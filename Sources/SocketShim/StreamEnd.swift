@@ -71,13 +71,18 @@ enum StreamEnd {
 }
 
 /// The library's `shutdown`: it remembers that the program has ended its direction.
-@c(shutdown)
-public func shimShutdown(_ fd: Int32, _ how: Int32) -> Int32 {
+@c(shim_shutdown)
+func shimShutdown(_ fd: Int32, _ how: Int32) -> Int32 {
     let isStream: Bool
     switch Identity(of: fd) {
     case .connected: isStream = ConnectionState(of: fd) == .established
     case .accepted: isStream = true
-    case .foreign, .listener: isStream = false
+    case .foreign: isStream = false
+    case .listener:
+        guard how >= shutReading, how <= shutBoth else { return fail(EINVAL) }
+        guard Kernel.isListening(fd) else { return fail(ENOTCONN) }
+        // A listener has nothing to write: TCP takes no notice.
+        return how == shutWriting ? 0 : withdraw(fd)
     }
     // TCP knows nothing of a connection whose directions are both over.
     if isStream, StreamEnd.isOver(fd) { return fail(ENOTCONN) }
@@ -96,3 +101,4 @@ public func shimShutdown(_ fd: Int32, _ how: Int32) -> Int32 {
 // SHUT_RD, SHUT_WR: glibc has them as an enum, musl as macros.
 private let shutReading: Int32 = 0
 private let shutWriting: Int32 = 1
+let shutBoth: Int32 = 2

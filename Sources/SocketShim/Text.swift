@@ -57,13 +57,13 @@ struct Text: ~Copyable {
         withBytes { body(UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
     }
 
-    /// Writes the text and a line feed to standard error in one call, unless the program has put a
-    /// socket of its own in that place.
+    /// Writes the text and a line feed to standard error, in one call, where it is what it was when the program started,
+    /// or a terminal: a program may have a file or socket of its own in that place.
     consuming func writeAsLine() {
         append(byte: 0x0A)
-        guard raw_is_text_output(2) != 0 else { return }
+        guard raw_is_text_output() != 0 else { return }
         let count = self.count
-        withBytes { _ = raw_write(2, $0, count) }
+        withBytes { raw_write_line(2, $0, count) }
     }
 }
 

@@ -55,4 +55,22 @@ import Testing
         try service.write([3])
         #expect(try client.read(1) == [3])
     }
+
+    /// Who connects and does not ask keeps nobody out, however many they are: the oldest of them make room.
+    @Test(arguments: Setting.all)
+    func crowdThatDoesNotAsk(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        try guests.startAndWait(.a, ["--connect-timeout-ms=60000"])
+        let half = ControlProtocol.request(.init(operation: .status, port: 0, flags: 0)).dropLast()
+        var crowd: [Stream] = []
+        for number in 0..<DataPath.maximumClients + 20 {
+            let stream = try Stream(connectedTo: guests.runtime(.a) + "/agent.sock")
+            if number % 2 == 0 { try stream.write(Array(half)) }
+            crowd.append(stream)
+            // Each of them has been accepted, and what follows comes behind it.
+            if number % 50 == 0 { _ = try guests.status(.a) }
+        }
+        #expect(try guests.status(.a)["counters"] != nil)
+        #expect(crowd[0].isClosed(seconds: Guests.patience))
+    }
 }

@@ -18,6 +18,8 @@ struct BinaryFacts: Equatable {
     /// The names of its dynamic symbols that it defines, and that it wants.
     var defined: Set<String> = []
     var undefined: Set<String> = []
+    /// Those that it defines and that another file cannot take the place of (STV_PROTECTED).
+    var protected: Set<String> = []
     /// Names that Swift's runtime libraries would bring along.
     var mentionsSwiftRuntime = false
 
@@ -64,6 +66,7 @@ struct BinaryFacts: Equatable {
                 for entry in stride(from: offset + 24, to: offset + size, by: 24) {
                     let name = file.text(strings + file.number(entry, 4))
                     if file.number(entry + 6, 2) == 0 { undefined.insert(name) } else { defined.insert(name) }
+                    if file.number(entry + 5, 1) & 3 == 3 { protected.insert(name) }
                 }
             default: break
             }

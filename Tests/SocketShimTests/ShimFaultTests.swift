@@ -83,6 +83,40 @@ struct ShimFaultTests {
         #expect(result.lines.last == "empty")
     }
 
+    @Test("nor into a file of its own, nor into a pipe that is full or that nobody reads", arguments: Variant.built)
+    func ownFile(_ variant: Variant) throws {
+        let folder = try ScratchFolder()
+        let file = try Probe.run(variant, "own-file", .v4, port: 3240, runtimeDirectory: folder)
+        #expect(file.lines == ["connect: ECONNREFUSED", "8 DATAMORE"])
+        // The child is this program as the kernel starts it.
+        guard variant.isNative, variant.libc == "glibc" else { return }
+        for reader in [[:], ["PROBE_READER_GONE": "1"]] {
+            let environment = ["PROBE_PORT": "3240"].merging(reader) { $1 }
+            let probe = try Probe(
+                variant, "own-pipe", .v4, port: 3240, runtimeDirectory: folder, environment: environment)
+            let lines = probe.finish().lines
+            #expect(lines.contains("connect: ECONNREFUSED") && lines.last == "ended: 0 signal: 0", "\(reader): \(lines)")
+        }
+    }
+
+    @Test("a child that is forked meanwhile has no descriptor of the library", arguments: Variant.built)
+    func forking(_ variant: Variant) throws {
+        let result = try Probe.run(variant, "forking", .v4, port: 3240, runtimeDirectory: FakeAgent(.echo))
+        #expect(result.lines == ["strange descriptors: 0"], "\(result.errors)")
+    }
+
+    @Test("who keeps the folder of services locked keeps nobody from listening", arguments: Variant.built)
+    func lockedFolder(_ variant: Variant) throws {
+        let folder = try ScratchFolder()
+        #expect(mkdir(folder.path + "/port", 0o700) == 0)
+        let lock = open(folder.path + "/port", O_RDONLY | O_DIRECTORY)
+        defer { close(lock) }
+        #expect(flock(lock, LOCK_EX) == 0)
+        let probe = try Probe(variant, "hold", .v4, port: 3240, runtimeDirectory: folder)
+        #expect(probe.wait(for: "HELD"))
+        #expect(probe.finish().lines.first == "bind: ok")
+    }
+
     @Test("a dead program's service is taken over, a living one's is not", arguments: Variant.built)
     func staleService(_ variant: Variant) throws {
         let folder = try ScratchFolder()

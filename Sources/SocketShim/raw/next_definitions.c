@@ -182,6 +182,7 @@ struct shim_settings *shim_settings(void) {
 }
 
 static __attribute__((constructor)) void prepare(void) {
+  raw_remember_text_output();
   shim_settings();
   found_connect = (__typeof__(&connect))look_up("connect");
   found_bind = (__typeof__(&bind))look_up("bind");

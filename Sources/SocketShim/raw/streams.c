@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls that accept, read and send, as this library replaces them: C, because a thread that is cancelled in one of
+// The calls that this library replaces. They are C, because a program that was linked for a fixed address may take the
+// address of one (which the linker does not let it take from Swift's), and, where they accept, read and send, because a thread that is cancelled in one of
 // them, or a signal handler that throws, unwinds the stack through it, and Swift's functions have no tables for that
 // here. What is decided is decided in Swift (Accepting.swift, Receiving.swift). The program's memory is touched only
 // where the kernel has been there before: a bad pointer is the kernel's to refuse.
@@ -24,6 +25,21 @@ static ssize_t received(int fd, ssize_t result, int wanted) {
 }
 
 #pragma GCC visibility push(default)
+
+int connect(int fd, const struct sockaddr *address, socklen_t length) { return shim_connect(fd, address, length); }
+int bind(int fd, const struct sockaddr *address, socklen_t length) { return shim_bind(fd, address, length); }
+int shutdown(int fd, int how) { return shim_shutdown(fd, how); }
+
+int getsockname(int fd, struct sockaddr *address, socklen_t *length) { return shim_getsockname(fd, address, length); }
+int getpeername(int fd, struct sockaddr *address, socklen_t *length) { return shim_getpeername(fd, address, length); }
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
+  return shim_getsockopt(fd, level, name, value, length);
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
+  return shim_setsockopt(fd, level, name, value, length);
+}
 
 int accept(int fd, struct sockaddr *address, socklen_t *length) {
   if (!shim_is_listener(fd)) return next_accept(fd, address, length);
@@ -86,9 +102,16 @@ ssize_t send(int fd, const void *bytes, size_t count, int flags) {
   return refused(fd, flags, 1) ? -1 : next_send(fd, bytes, count, flags);
 }
 
+// Data with the request for a connection: who is refused that connects, and sends.
+static int opens(int fd, int flags, const struct sockaddr *address, socklen_t length) {
+  if (!(flags & MSG_FASTOPEN) || !address || !shim_is_mapped(fd, address, length)) return 0;
+  errno = EOPNOTSUPP;
+  return 1;
+}
+
 // TCP takes no notice of an address; AF_UNIX refuses one before it takes a byte.
 ssize_t sendto(int fd, const void *bytes, size_t count, int flags, const struct sockaddr *address, socklen_t length) {
-  if (refused(fd, flags, 1)) return -1;
+  if (refused(fd, flags, 1) || opens(fd, flags, address, length)) return -1;
   ssize_t result = next_sendto(fd, bytes, count, flags, address, length);
   if (result < 0 && errno == EISCONN && shim_is_stream(fd)) result = next_sendto(fd, bytes, count, flags, NULL, 0);
   return result;
@@ -96,6 +119,9 @@ ssize_t sendto(int fd, const void *bytes, size_t count, int flags, const struct 
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
   if (refused(fd, flags, 1)) return -1;
+  if (flags & MSG_FASTOPEN && raw_is_readable(message, sizeof *message) &&
+      opens(fd, flags, message->msg_name, message->msg_namelen))
+    return -1;
   ssize_t result = next_sendmsg(fd, message, flags);
   if (result < 0 && errno == EISCONN && shim_is_stream(fd)) {
     struct msghdr unnamed = *message;

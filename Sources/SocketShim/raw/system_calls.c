@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 #include "socket_shim_raw.h"
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -35,6 +36,7 @@ static long call(long number, long a, long b, long c, long d, long e, long f) {
 }
 
 int raw_unix_stream(void) { return (int)call(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, 0, 0, 0); }
+int raw_tcp_socket(int family) { return (int)call(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC, 0, 0, 0, 0); }
 int raw_unix_datagram(void) { return (int)call(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, 0, 0, 0); }
 int raw_close(int fd) { return (int)call(SYS_close, fd, 0, 0, 0, 0, 0); }
 
@@ -73,7 +75,7 @@ int raw_receive(int fd, void *bytes, size_t count) {
   return (int)call(SYS_recvfrom, fd, (long)bytes, (long)count, 0, 0, 0);
 }
 
-int raw_receive_with(int fd, void *bytes, size_t count, int *descriptor) {
+int raw_receive_with(int fd, void *bytes, size_t count, struct shim_kept *descriptor) {
   struct iovec part = {bytes, count};
   union {
     struct cmsghdr header;
@@ -81,17 +83,33 @@ int raw_receive_with(int fd, void *bytes, size_t count, int *descriptor) {
   } control;
   struct msghdr message = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  int got = (int)call(SYS_recvmsg, fd, (long)&message, MSG_CMSG_CLOEXEC, 0, 0, 0);
+  shim_begin_change();
+  int got = (int)call(SYS_recvmsg, fd, (long)&message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
   struct cmsghdr *found = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
   // A process that may have no more descriptors gets none.
-  if (got > 0 && message.msg_flags & MSG_CTRUNC) return -EMFILE;
-  if (found && found->cmsg_level == SOL_SOCKET && found->cmsg_type == SCM_RIGHTS)
-    __builtin_memcpy(descriptor, CMSG_DATA(found), sizeof *descriptor);
-  return got;
+  int is_cut = got > 0 && message.msg_flags & MSG_CTRUNC;
+  if (!is_cut && found && found->cmsg_level == SOL_SOCKET && found->cmsg_type == SCM_RIGHTS) {
+    __builtin_memcpy(&descriptor->fd, CMSG_DATA(found), sizeof descriptor->fd);
+    descriptor->place = shim_keep(descriptor->fd);
+  }
+  shim_end_change();
+  return is_cut ? -EMFILE : got;
 }
 
-int raw_write(int fd, const void *bytes, size_t count) {
-  return (int)call(SYS_write, fd, (long)bytes, (long)count, 0, 0, 0);
+static const uint64_t broken_pipe = 1ull << (SIGPIPE - 1);
+
+void raw_write_line(int fd, const void *bytes, size_t count) {
+  // A pipe that is full, or whose reader has gone, takes no line.
+  if (raw_poll(fd, POLLOUT, 0) != POLLOUT) return;
+  // The reader may go now: the signal would be the program's death.
+  uint64_t before = 0, pending = 0;
+  struct timespec none = {0};
+  if (call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&broken_pipe, (long)&before, 8, 0, 0) != 0) return;
+  call(SYS_rt_sigpending, (long)&pending, 8, 0, 0, 0, 0);
+  long result = call(SYS_write, fd, (long)bytes, (long)count, 0, 0, 0);
+  if (result == -EPIPE && !(pending & broken_pipe))
+    call(SYS_rt_sigtimedwait, (long)&broken_pipe, 0, (long)&none, 8, 0, 0);
+  call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
 }
 
 int raw_poll(int fd, int events, int64_t milliseconds) {
@@ -115,7 +133,8 @@ int raw_open_folder(const char *path) {
   return (int)call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
 }
 
-int raw_lock(int fd) { return (int)call(SYS_flock, fd, LOCK_EX, 0, 0, 0, 0); }
+int raw_lock(int fd) { return (int)call(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0); }
+int raw_unlock(int fd) { return (int)call(SYS_flock, fd, LOCK_UN, 0, 0, 0, 0); }
 int raw_unlink(const char *path) { return (int)call(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0); }
 int raw_fchmod(int fd, unsigned mode) { return (int)call(SYS_fchmod, fd, mode, 0, 0, 0, 0); }
 
@@ -147,10 +166,20 @@ int raw_chmod_socket(const char *path, unsigned mode) {
   return result;
 }
 
-int raw_is_same_file(int fd, int other) {
-  struct stat one = {0}, two = {0};
-  if (call(SYS_fstat, fd, (long)&one, 0, 0, 0, 0) != 0 || call(SYS_fstat, other, (long)&two, 0, 0, 0, 0) != 0) return 0;
-  return one.st_ino == two.st_ino && one.st_dev == two.st_dev;
+int raw_file(int fd, struct raw_file *file) {
+  struct stat status = {0};
+  int result = (int)call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0);
+  if (result != 0) return result;
+  file->device = status.st_dev;
+  file->inode = status.st_ino;
+  return (status.st_mode & S_IFMT) == 0;
+}
+
+void raw_carry_owner(int from, int to) {
+  struct f_owner_ex owner = {0};
+  if (raw_fcntl(from, F_GETOWN_EX, (long)&owner) == 0 && owner.pid != 0) raw_fcntl(to, F_SETOWN_EX, (long)&owner);
+  int signal = raw_fcntl(from, F_GETSIG, 0);
+  if (signal > 0) raw_fcntl(to, F_SETSIG, signal);
 }
 
 int raw_open_text(const char *path) {
@@ -210,10 +239,18 @@ uint32_t raw_random(void) {
   return (uint32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0) * 2654435761u;
 }
 
+void raw_yield(void) { call(SYS_sched_yield, 0, 0, 0, 0, 0, 0); }
 int raw_process(void) { return (int)call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
-int raw_is_text_output(int fd) {
+// What standard error was when the program started; nothing has inode 0 of device 0.
+static struct raw_file text_output;
+
+void raw_remember_text_output(void) { raw_file(2, &text_output); }
+
+int raw_is_text_output(void) {
   struct stat status = {0};
-  if (call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) != 0) return 0;
-  return S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
+  if (call(SYS_fstat, 2, (long)&status, 0, 0, 0, 0) != 0) return 0;
+  if (S_ISCHR(status.st_mode)) return 1;
+  return (S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode)) && status.st_dev == text_output.device &&
+         status.st_ino == text_output.inode;
 }

@@ -200,6 +200,61 @@ static void over_server(int fd) {
   hear("recv", fd, 4, 0);
 }
 
+// A connection that is given up for another one, by the same socket.
+static void dissolved(int fd) {
+  struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+  struct sockaddr_storage address;
+  socklen_t length = fill(&address, 0, port);
+  say("send", fd, "abc");
+  hear("recv", fd, 2, MSG_WAITALL);
+  line("connect elsewhere", connect(fd, (struct sockaddr *)&(struct sockaddr_in){.sin_family = AF_INET}, length));
+  line("connect to no address", connect(fd, &nowhere, sizeof nowhere));
+  line("getpeername", getpeername(fd, (struct sockaddr *)&address, &length));
+  length = fill(&address, 0, port);
+  int other = socket(domain, SOCK_STREAM, 0);
+  line("connect", connect(other, (struct sockaddr *)&address, length));
+  hear("recv", other, 4, MSG_WAITALL);
+  close(other);
+}
+
+static void dissolved_server(int fd) {
+  extern int listener_of_streams;
+  gather(fd, 3);
+  say("send", fd, "ok");
+  int other = accept(listener_of_streams, NULL, NULL);
+  say("send", other, "done");
+  close(other);
+}
+
+// What TCP_INFO says of a connection; an emulator need not know it.
+static void told_state(const char *what, int fd) {
+  unsigned char bytes[256] = {0};
+  socklen_t length = sizeof bytes;
+  if (getenv("PROBE_EMULATED")) return;
+  int result = getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, &length);
+  printf("%s: %d state %d\n", what, result, bytes[0]);
+}
+
+static void states(int fd) {
+  told_state("connected", fd);
+  hear("recv", fd, 2, MSG_WAITALL);
+  line("shutdown", shutdown(fd, SHUT_WR));
+  hear("recv", fd, 4, MSG_WAITALL);
+  hear("recv", fd, 4, 0);
+  bits("gone", fd, POLLHUP);
+  told_state("over", fd);
+}
+
+static void states_server(int fd) {
+  extern int listener_of_streams;
+  told_state("listener", listener_of_streams);
+  say("send", fd, "go");
+  hear("recv", fd, 4, 0);
+  told_state("heard the end", fd);
+  say("send", fd, "seen");
+  line("close", close(fd));
+}
+
 // A reset behind the program's own end.
 static void finished(int fd) {
   say("send", fd, "abc");

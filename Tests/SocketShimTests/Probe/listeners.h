@@ -162,6 +162,28 @@ static void shared_port(void) {
   close(other);
 }
 
+// A listener that stops to listen and begins again, as servers do that pause.
+static void paused(int listener) {
+  struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+  fcntl(listener, F_SETFL, O_NONBLOCK);
+  line("shutdown of nonsense", shutdown(listener, 7));
+  line("shutdown for writing", shutdown(listener, SHUT_WR));
+  line("listen", listen(listener, 4));
+  line("shutdown for reading", shutdown(listener, SHUT_RD));
+  get("SO_ACCEPTCONN", listener, SOL_SOCKET, SO_ACCEPTCONN);
+  take("accept", listener);
+  line("shutdown again", shutdown(listener, SHUT_RD));
+  line("listen", listen(listener, 4));
+  take("accept", listener);
+  line("connect to no address", connect(listener, &nowhere, sizeof nowhere));
+  get("SO_ACCEPTCONN", listener, SOL_SOCKET, SO_ACCEPTCONN);
+  take("accept", listener);
+  line("listen", listen(listener, 4));
+  take("accept", listener);
+  get("SO_REUSEADDR", listener, SOL_SOCKET, SO_REUSEADDR);
+  own_name(listener);
+}
+
 static int listeners_server(void) {
   find_other("server", "client");
   int listener = bound("bind", 0, 0);
@@ -204,6 +226,9 @@ static int listeners_server(void) {
   close(listener);
 
   listener = bound("bind", 1, 0);
+  line("listen", listen(listener, 9));
+  paused(listener);
+  fcntl(listener, F_SETFL, 0);
   line("listen", listen(listener, 9));
   meet();
   many_accept(listener);

@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -375,6 +376,7 @@ static int followers(void) {
 #include "streams.h"
 #include "listeners.h"
 #include "many.h"
+#include "beside.h"
 
 // errno is untouched by a call that works.
 static int quiet(void) {
@@ -452,17 +454,6 @@ static int others(void) {
   return 0;
 }
 
-// A program that closed its standard error and has a socket there must not find a message in it.
-static int own_stderr(void) {
-  int pair[2];
-  char bytes[64];
-  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || dup2(pair[1], 2) != 2) return 1;
-  connected("connect");
-  line("nothing was written to it", recv(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) < 0 ? 0 : 1);
-  printf("%s\n", recv(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) < 0 ? "empty" : "NOT EMPTY");
-  return 0;
-}
-
 static void *many_connections(void *argument) {
   long wrong = 0;
   for (int round = 0; round < 50; round++) {
@@ -499,7 +490,7 @@ int main(int count, char **arguments) {
   } modes[] = {
       {"client", client}, {"wildcard", wildcard}, {"refused", refused}, {"server", server},
       {"hold", hold}, {"keep-flags", keep_flags}, {"quiet", quiet}, {"others", others},
-      {"own-stderr", own_stderr}, {"threads", threads}, {"structures", structures},
+      {"own-stderr", own_stderr}, {"own-file", own_file}, {"own-pipe", own_pipe}, {"forking", forking}, {"threads", threads}, {"structures", structures},
       {"followers", followers}, {"connecting", connecting}, {"unanswered", unanswered},
       {"waits", waits}, {"burst", burst}, {"lost", lost},
       {"streams", streams}, {"streams-server", streams_server},

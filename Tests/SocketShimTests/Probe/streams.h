@@ -378,6 +378,7 @@ static const struct part {
     {"read", unread_too, unread_read}, {"readv", unread_too, unread_readv}, {"recvmsg", unread_too, unread_recvmsg},
     {"gone", gone, gone_server}, {"answered", answered, answered_server}, {"finished", finished, finished_server},
     {"lingered", lingered, lingered_server}, {"over", over, over_server},
+    {"dissolved", dissolved, dissolved_server}, {"states", states, states_server},
     {"ended", ended, ended_server}, {"begun", begun, begun_server},
     {"unaided", unaided, unaided_server}, {"pointers", pointers, pointers_server},
     {"cancelled", cancelled, cancelled_server}, {"moved", moved, moved_server}, {"shared", shared, shared_server},

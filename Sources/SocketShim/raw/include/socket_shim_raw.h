@@ -28,15 +28,22 @@ int raw_fcntl(int fd, int command, long argument);
 int raw_dup3(int from, int to, int flags);
 int raw_send(int fd, const void *_Nonnull bytes, size_t count);
 int raw_receive(int fd, void *_Nonnull bytes, size_t count);
-// And the descriptor that comes with the bytes; it stays what it was when none does.
-int raw_receive_with(int fd, void *_Nonnull bytes, size_t count, int *_Nonnull descriptor);
-int raw_write(int fd, const void *_Nonnull bytes, size_t count);
+// A descriptor, and its place among those that a child closes.
+struct shim_kept {
+  int fd, place;
+};
+// Without waiting; and the descriptor that comes with the bytes is kept. What was there stays when none comes.
+int raw_receive_with(int fd, void *_Nonnull bytes, size_t count, struct shim_kept *_Nonnull descriptor);
+// Writes a line where it disturbs nobody: it neither waits nor raises SIGPIPE.
+void raw_write_line(int fd, const void *_Nonnull bytes, size_t count);
 // Waits for events: those that are there, 0 when the time is over, or -errno.
 int raw_poll(int fd, int events, int64_t milliseconds);
 int64_t raw_monotonic_milliseconds(void);
 int raw_make_folder(const char *_Nonnull path, unsigned mode);
 int raw_open_folder(const char *_Nonnull path);
+// Takes flock(2) without waiting.
 int raw_lock(int fd);
+int raw_unlock(int fd);
 int raw_unlink(const char *_Nonnull path);
 int raw_fchmod(int fd, unsigned mode);
 uint64_t raw_inode(int fd);
@@ -44,8 +51,6 @@ uint64_t raw_inode(int fd);
 unsigned raw_mode(const char *_Nonnull path);
 // Of a socket that this process's user owns; what else may lie at the path by now stays as it is.
 int raw_chmod_socket(const char *_Nonnull path, unsigned mode);
-// Whether both stand for one file: 1, or 0.
-int raw_is_same_file(int fd, int other);
 int raw_open_text(const char *_Nonnull path);
 long raw_read(int fd, void *_Nullable bytes, size_t count);
 long raw_readv(int fd, const struct iovec *_Nullable parts, int count);
@@ -61,11 +66,31 @@ int raw_read_folder(int fd, void *_Nonnull bytes, size_t count);
 int raw_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
 int raw_epoll_remove(int epoll, int fd);
 uint32_t raw_random(void);
+void raw_yield(void);
 // Whether the program's memory can be read there: 1, or 0.
 int raw_is_readable(const void *_Nullable bytes, size_t count);
 int raw_process(void);
-// Whether a line of text written to fd reaches a person or a log, not a program's own socket.
-int raw_is_text_output(int fd);
+// Whether a line of text written to standard error reaches a person or a log: the file that it was when the program
+// started, or a terminal; not what a program has opened under that number.
+int raw_is_text_output(void);
+void raw_remember_text_output(void);
+// A TCP socket of AF_INET or AF_INET6.
+int raw_tcp_socket(int family);
+// The file's device and inode, and 1 where it has no type (eventpoll and others); 0 for a file with one, or -errno.
+struct raw_file {
+  uint64_t device, inode;
+};
+int raw_file(int fd, struct raw_file *_Nonnull file);
+// As with F_GETOWN_EX, F_SETOWN_EX, F_GETSIG and F_SETSIG: who hears of a descriptor's signals, and which.
+void raw_carry_owner(int from, int to);
+
+// A descriptor that only this library knows, while it is under way: a child that another thread forks meanwhile closes
+// its copy (temporaries.c). Returns its place, to be forgotten again; -1 where there is none, and a child keeps it.
+int shim_keep(int fd);
+// Around the call that makes one and shim_keep, and around shim_forget and close: no fork comes between them.
+void shim_begin_change(void);
+void shim_end_change(void);
+void shim_forget(int place);
 
 int shim_errno(void);
 void shim_set_errno(int value);
@@ -85,6 +110,14 @@ int shim_is_stream(int fd);
 int shim_is_listener(int fd);
 int shim_accepted(int stream, int listener, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
 int shim_refuses(int fd, int flags, int is_sending);
+int shim_is_mapped(int fd, const struct sockaddr *_Nullable address, socklen_t length);
+int shim_connect(int fd, const struct sockaddr *_Nullable address, socklen_t length);
+int shim_bind(int fd, const struct sockaddr *_Nullable address, socklen_t length);
+int shim_getsockname(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
+int shim_getpeername(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
+int shim_getsockopt(int fd, int level, int name, void *_Nullable value, socklen_t *_Nullable length);
+int shim_setsockopt(int fd, int level, int name, const void *_Nullable value, socklen_t length);
+int shim_shutdown(int fd, int how);
 
 int next_shutdown(int fd, int how);
 ssize_t next_read(int fd, void *_Nullable bytes, size_t count);
