@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// What the guest's program has timed: its line of JSON.
+struct BenchFigure: Codable, Equatable, Sendable {
+    let requests: Int
+    let bytes: Int
+    /// All requests together.
+    let nanoseconds: Double
+    /// Percentiles of one request, in nanoseconds.
+    let p50: Double
+    let p90: Double
+    let p99: Double
+    let max: Double
+
+    var megabytesPerSecond: Double { Double(bytes) * 1000 / nanoseconds }
+    var microseconds: Double { p50 / 1000 }
+}
+
+/// What one guest's agent has done in some span.
+struct AgentUse: Codable, Equatable, Sendable {
+    /// User and system time of its processes, in nanoseconds.
+    let processorTime: Double
+    let doorbellsRung: Int
+}
+
+/// What a guest's script has printed: lines of a word and its value, `cpu` and `status` twice where there are any.
+struct BenchLines {
+    private var values: [String: [String]] = [:]
+
+    init(_ text: String) {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 1)
+            guard words.count == 2 else { continue }
+            values[String(words[0]), default: []].append(String(words[1]))
+        }
+    }
+
+    /// The only `figure`.
+    func figure() throws -> BenchFigure {
+        let texts = values["figure"] ?? []
+        guard texts.count == 1,
+            let figure = try? JSONDecoder().decode(BenchFigure.self, from: Data(texts[0].utf8)),
+            figure.nanoseconds > 0, figure.requests > 0
+        else { throw Self.failure("a figure", texts) }
+        return figure
+    }
+
+    /// From the first `cpu` and `status` to the second.
+    func agentUse() throws -> AgentUse {
+        let times = (values["cpu"] ?? []).compactMap(Double.init)
+        let statuses = values["status"] ?? []
+        // An agent that has run at all has used some time: 0 is a kernel that does not say.
+        guard times.count == 2, times[0] > 0, times[1] >= times[0] else {
+            throw Self.failure("the agent's processor time twice", values["cpu"] ?? [])
+        }
+        let bells = try statuses.map(Self.doorbells)
+        guard bells.count == 2, bells[1] >= bells[0] else { throw Self.failure("its status twice", statuses) }
+        return AgentUse(processorTime: times[1] - times[0], doorbellsRung: bells[1] - bells[0])
+    }
+
+    /// The number behind `word`.
+    func number(_ word: String) throws -> Double {
+        let texts = values[word] ?? []
+        guard texts.count == 1, let number = Double(texts[0]) else { throw Self.failure("a number `\(word)`", texts) }
+        return number
+    }
+
+    private static func doorbells(_ status: String) throws -> Int {
+        struct Status: Decodable {
+            struct Counters: Decodable {
+                let rung: Int
+                enum CodingKeys: String, CodingKey { case rung = "doorbells-rung" }
+            }
+            let counters: Counters
+        }
+        guard let status = try? JSONDecoder().decode(Status.self, from: Data(status.utf8)) else {
+            throw failure("the agent's status", [status])
+        }
+        return status.counters.rung
+    }
+
+    private static func failure(_ wanted: String, _ found: [String]) -> RigError {
+        RigError(
+            tried: "read \(wanted) in what a guest has printed", happened: "there is \(found)",
+            remedy: "read the guest's console in the run's folder; `make guest` builds its programs anew")
+    }
+}
