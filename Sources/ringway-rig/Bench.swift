@@ -25,6 +25,9 @@ struct Bench: ParsableCommand {
     @Option(
         name: .customLong("part"), help: "Measure this part only: idle, tcp, guard or geometry; may be given again.")
     var parts: [BenchSettings.Part] = []
+    @Option(
+        name: .customLong("set"), help: "A line of both agents' configuration, such as spin-us=50; may be given again.")
+    var configuration: [String] = []
     @Option(help: "A file for all figures, every turn, as JSON.")
     var json: String?
     @Flag(help: "Exit 1 when a goal is missed or was not measured.")
@@ -39,9 +42,13 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
+        if let json, !FileManager.default.createFile(atPath: json, contents: nil) {
+            throw RigError(
+                tried: "write \(json)", happened: "the file cannot be made", remedy: "name another one with --json")
+        }
         let settings = BenchSettings(
             rounds: rounds, megabytes: megabytes, requests: requests, idleSeconds: idleSeconds, mtu: mtu,
-            parts: parts.isEmpty ? BenchSettings.Part.allCases : parts)
+            parts: parts.isEmpty ? BenchSettings.Part.allCases : parts, configuration: configuration)
         Cleanup.shared.installSignalHandlers()
         defer { Cleanup.shared.run() }
         let environment = RigEnvironment(root: root.url, architecture: guests.architecture)

@@ -11,7 +11,8 @@ import Testing
         #"figure {"requests":4,"bytes":4000000,"nanoseconds":2000000000,"p50":1500,"p90":3,"p99":4,"max":5}"#
 
     private static func status(_ rung: Int) -> String {
-        #"status {"version":"0","counters":{"bytes-in":7,"doorbells-rung":\#(rung)},"channels":[]}"#
+        let counters = #"{"bytes-in":7,"doorbells-rung":\#(rung),"wake-ups":\#(2 * rung)}"#
+        return #"status {"version":"0","counters":\#(counters),"channels":[]}"#
     }
 
     @Test func aFigure() throws {
@@ -24,7 +25,7 @@ import Testing
 
     @Test func whatAnAgentUsesLiesBetweenTheTwo() throws {
         let lines = BenchLines("\(Self.status(5))\ncpu 1000\n\(Self.figure)\ncpu 4000\n\(Self.status(9))\n")
-        #expect(try lines.agentUse() == AgentUse(processorTime: 3000, doorbellsRung: 4))
+        #expect(try lines.agentUse() == AgentUse(processorTime: 3000, doorbellsRung: 4, wakeUps: 8))
     }
 
     /// One time only; a kernel that does not say; another agent; a status that is none.
@@ -47,7 +48,8 @@ import Testing
 /// What follows from turns.
 @Suite struct BenchRecordTests {
     private static let settings = BenchSettings(
-        rounds: 3, megabytes: 1, requests: 10, idleSeconds: 10, mtu: 1500, parts: BenchSettings.Part.allCases)
+        rounds: 3, megabytes: 1, requests: 10, idleSeconds: 10, mtu: 1500, parts: BenchSettings.Part.allCases,
+        configuration: [])
 
     private static func record() -> BenchRecord {
         let environment = RigEnvironment(root: URL(fileURLWithPath: "/"))
@@ -117,14 +119,15 @@ import Testing
     @Test func agentsTime() throws {
         var record = Self.record()
         for (geometry, time) in [(BenchGeometry.one, 2e6), (.many, 3e6), (.large, 1e6)] {
-            let use = AgentUse(processorTime: time, doorbellsRung: 6)
+            let use = AgentUse(processorTime: time, doorbellsRung: 6, wakeUps: 7)
             let sample = Self.sample(
                 geometry.name, Self.settings.bulkRead, 1, phase: BenchGuests.geometryPhase, round: 0, agents: use)
+            #expect(sample.processorTimePerRequest == 2 * time / 1e3 && sample.wakeUpsPerRequest == 14)
             #expect(sample.processorTimePerMegabyte == 2 * time / 1e6 && sample.doorbellsPerMegabyte == 12)
             record.samples.append(sample)
         }
-        let quiet = AgentUse(processorTime: 1e7, doorbellsRung: 0)
-        let busier = AgentUse(processorTime: 1e8, doorbellsRung: 1)
+        let quiet = AgentUse(processorTime: 1e7, doorbellsRung: 0, wakeUps: 0)
+        let busier = AgentUse(processorTime: 1e8, doorbellsRung: 1, wakeUps: 1)
         record.idle = [
             BenchIdle(state: BenchRecord.linked, seconds: 10, importer: quiet, exporter: busier),
             BenchIdle(state: BenchRecord.attached, seconds: 10, importer: busier, exporter: busier),

@@ -22,6 +22,8 @@ struct AgentUse: Codable, Equatable, Sendable {
     /// User and system time of its processes, in nanoseconds.
     let processorTime: Double
     let doorbellsRung: Int
+    /// How often it came back from waiting, or from a look whether there is more.
+    let wakeUps: Int
 }
 
 /// What a guest's script has printed: lines of a word and its value, `cpu` and `status` twice where there are any.
@@ -54,9 +56,12 @@ struct BenchLines {
         guard times.count == 2, times[0] > 0, times[1] >= times[0] else {
             throw Self.failure("the agent's processor time twice", values["cpu"] ?? [])
         }
-        let bells = try statuses.map(Self.doorbells)
-        guard bells.count == 2, bells[1] >= bells[0] else { throw Self.failure("its status twice", statuses) }
-        return AgentUse(processorTime: times[1] - times[0], doorbellsRung: bells[1] - bells[0])
+        let counters = try statuses.map(Self.counters)
+        guard counters.count == 2, counters[1].rung >= counters[0].rung, counters[1].wakeUps >= counters[0].wakeUps
+        else { throw Self.failure("its status twice", statuses) }
+        return AgentUse(
+            processorTime: times[1] - times[0], doorbellsRung: counters[1].rung - counters[0].rung,
+            wakeUps: counters[1].wakeUps - counters[0].wakeUps)
     }
 
     /// The number behind `word`.
@@ -66,18 +71,23 @@ struct BenchLines {
         return number
     }
 
-    private static func doorbells(_ status: String) throws -> Int {
-        struct Status: Decodable {
-            struct Counters: Decodable {
-                let rung: Int
-                enum CodingKeys: String, CodingKey { case rung = "doorbells-rung" }
+    private struct Status: Decodable {
+        struct Counters: Decodable {
+            let rung: Int
+            let wakeUps: Int
+            enum CodingKeys: String, CodingKey {
+                case rung = "doorbells-rung"
+                case wakeUps = "wake-ups"
             }
-            let counters: Counters
         }
+        let counters: Counters
+    }
+
+    private static func counters(_ status: String) throws -> Status.Counters {
         guard let status = try? JSONDecoder().decode(Status.self, from: Data(status.utf8)) else {
             throw failure("the agent's status", [status])
         }
-        return status.counters.rung
+        return status.counters
     }
 
     private static func failure(_ wanted: String, _ found: [String]) -> RigError {

@@ -15,7 +15,7 @@ struct BenchGeometry: Equatable, Sendable {
     var name: String { "\(channels) × \(ring)" }
 
     /// The importer opens all.
-    var configuration: String { "channels = \(channels)\nring-size = \(ring)\nopens-a = 0" }
+    var configuration: [String] { ["channels = \(channels)", "ring-size = \(ring)", "opens-a = 0"] }
 }
 
 extension BenchGuests {
@@ -27,7 +27,7 @@ extension BenchGuests {
             if round >= 0 { progress.note("channels and rings: round \(round + 1) of \(settings.rounds)") }
             for geometry in BenchGeometry.all.inTurn(round) {
                 try stopAgents()
-                try startAgents(configuration: geometry.configuration)
+                try startAgents(configuration: settings.configuration + geometry.configuration)
                 try attach(.ring)
                 let work = settings.bulkRead
                 _ = try measure(.ring, work, phase: "warm-up", round: round)

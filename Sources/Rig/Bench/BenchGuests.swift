@@ -59,14 +59,14 @@ final class BenchGuests {
         }
         let peer = MachineNetwork.address(of: .exporter)
         try importer.demand("wait_for 20 ping -c 1 -W 1 \(peer) >/dev/null", "reach the exporter by the network")
-        try startAgents()
+        try startAgents(configuration: settings.configuration)
     }
 
     /// - Parameter configuration: lines of the file besides the usual ones.
-    func startAgents(configuration: String = "") throws {
+    func startAgents(configuration: [String]) throws {
         for guest in guests.all {
             let setup = AgentSetup(role: guest.declaration.role, setup: guest.setup)
-            let lines = "cat >>/etc/ringway/ringway.conf <<END\n\(configuration)\nEND\n"
+            let lines = "cat >>/etc/ringway/ringway.conf <<END\n\(configuration.joined(separator: "\n"))\nEND\n"
             try guest.demand("\(setup.configure)\n\(lines)ringway config check", "configure the agent")
         }
         for guest in guests.all { try guest.demand(AgentSetup.start, "start the agent") }

@@ -23,6 +23,18 @@ struct BenchSample: Codable, Equatable, Sendable {
         return (importer.processorTime + exporter.processorTime) / 1e6 / megabytes
     }
 
+    /// Microseconds of processor time of both agents for a request.
+    var processorTimePerRequest: Double? {
+        guard let importer, let exporter else { return nil }
+        return (importer.processorTime + exporter.processorTime) / 1e3 / Double(figure.requests)
+    }
+
+    /// Of both agents, for a request.
+    var wakeUpsPerRequest: Double? {
+        guard let importer, let exporter else { return nil }
+        return Double(importer.wakeUps + exporter.wakeUps) / Double(figure.requests)
+    }
+
     /// Of both agents, for a MB.
     var doorbellsPerMegabyte: Double? {
         guard let importer, let exporter else { return nil }

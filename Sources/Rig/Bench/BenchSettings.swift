@@ -25,10 +25,15 @@ public struct BenchSettings: Codable, Equatable, Sendable {
     /// Of the virtual network cards.
     public var mtu: Int
     public var parts: [Part]
+    /// Lines of both agents' configuration besides the usual ones.
+    public var configuration: [String]
 
-    public init(rounds: Int, megabytes: Int, requests: Int, idleSeconds: Int, mtu: Int, parts: [Part]) {
+    public init(
+        rounds: Int, megabytes: Int, requests: Int, idleSeconds: Int, mtu: Int, parts: [Part], configuration: [String]
+    ) {
         (self.rounds, self.megabytes, self.requests) = (rounds, megabytes, requests)
         (self.idleSeconds, self.mtu, self.parts) = (idleSeconds, mtu, parts)
+        self.configuration = configuration
     }
 
     func has(_ part: Part) -> Bool { parts.contains(part) }

@@ -70,6 +70,9 @@ extension BenchRecord {
             add("both agents' CPU, ms/MB, \(name)", 2, turns.compactMap(\.processorTimePerMegabyte))
             add("both agents' doorbells/MB, \(name)", 1, turns.compactMap(\.doorbellsPerMegabyte))
         }
+        let requests = samples.of("ring", settings.control, phase: Self.transports)
+        add("both agents' CPU, µs a control request", 0, requests.compactMap(\.processorTimePerRequest))
+        add("both agents' wake-ups a control request", 1, requests.compactMap(\.wakeUpsPerRequest))
         for state in [Self.linked, Self.attached] {
             let windows = idle.filter { $0.state == state }
             add("CPU when idle, percent of a core, \(state)", 3, windows.map(\.percent))
