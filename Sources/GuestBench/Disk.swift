@@ -40,7 +40,7 @@ enum Disk {
     }
 
     /// In one piece of a huge page where the kernel has one: of small pages lying about, one request of 1 MiB would be
-    /// more segments than a USB controller takes, and be split by the disk's driver. For the process's life.
+    /// far more segments than a USB controller takes, and be split into as many commands. For the process's life.
     private static func buffer(atLeast size: Int) -> UnsafeMutableRawPointer? {
         let huge = 2 << 20
         let length = (size + huge - 1) / huge * huge + huge

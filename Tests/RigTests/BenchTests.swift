@@ -36,6 +36,12 @@ import Testing
     ])
     func noUseIsNoZero(_ text: String) { #expect(throws: RigError.self) { try BenchLines(text).agentUse() } }
 
+    @Test func urbsAreCountedTwice() throws {
+        #expect(try BenchLines("urbs 5\n\(Self.figure)\nurbs 17\n").urbs() == 12)
+        #expect(throws: RigError.self) { try BenchLines("urbs 5\n").urbs() }
+        #expect(throws: RigError.self) { try BenchLines("urbs 5\nurbs 4\n").urbs() }
+    }
+
     @Test func whatTCPHasSent() throws {
         let text = "Tcp: RtoMin OutSegs RetransSegs InErrs\nTcp: 200 1000 7 0\n"
         let counts = try BenchNetwork(text)
@@ -65,8 +71,8 @@ import Testing
         let figure = BenchFigure(
             requests: 1, bytes: 1_000_000, nanoseconds: nanoseconds, p50: nanoseconds, p90: 0, p99: 0, max: 0)
         return BenchSample(
-            phase: phase, round: round, contender: contender, work: work, figure: figure, importer: agents,
-            exporter: agents)
+            phase: phase, round: round, contender: contender, work: work, figure: figure, urbs: 3,
+            importer: agents, exporter: agents)
     }
 
     private static func verdicts(_ record: BenchRecord) -> [String: GoalResult] {
@@ -123,6 +129,7 @@ import Testing
             let sample = Self.sample(
                 geometry.name, Self.settings.bulkRead, 1, phase: BenchGuests.geometryPhase, round: 0, agents: use)
             #expect(sample.processorTimePerRequest == 2 * time / 1e3 && sample.wakeUpsPerRequest == 14)
+            #expect(sample.urbsPerRequest == 3)
             #expect(sample.processorTimePerMegabyte == 2 * time / 1e6 && sample.doorbellsPerMegabyte == 12)
             record.samples.append(sample)
         }

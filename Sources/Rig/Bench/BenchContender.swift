@@ -44,12 +44,12 @@ enum BenchContender: String, Codable, Sendable, CaseIterable {
         }
     }
 
-    /// A script of the importer, which prints the disk's node and the USB device's.
+    /// A script of the importer, which prints the disk's node, the USB device's, and the directory of the latter.
     func attachScript(_ busID: String) -> String {
         """
         \(attach(busID)) >/tmp/attach.log 2>&1 || { cat /tmp/attach.log; exit 1; }
         node=$(disk_of \(disk)) && usb=$(usb_of $node) || exit
-        printf '%s /dev/bus/usb/%03d/%03d\\n' $node $(cat $usb/busnum) $(cat $usb/devnum)
+        printf '%s /dev/bus/usb/%03d/%03d %s\\n' $node $(cat $usb/busnum) $(cat $usb/devnum) $usb
         """
     }
 

@@ -64,6 +64,15 @@ struct BenchLines {
             wakeUps: counters[1].wakeUps - counters[0].wakeUps)
     }
 
+    /// From the first count of a device's requests to the second.
+    func urbs() throws -> Int {
+        let counts = (values["urbs"] ?? []).compactMap(Int.init)
+        guard counts.count == 2, counts[1] >= counts[0] else {
+            throw Self.failure("how many URBs there were, twice", values["urbs"] ?? [])
+        }
+        return counts[1] - counts[0]
+    }
+
     /// The number behind `word`.
     func number(_ word: String) throws -> Double {
         let texts = values[word] ?? []

@@ -10,6 +10,8 @@ final class BenchGuests {
         let node: String
         /// The USB device's.
         let device: String
+        /// Where sysfs has that.
+        let folder: String
     }
 
     let guests: ScenarioGuests
@@ -86,12 +88,12 @@ final class BenchGuests {
             .trimmingCharacters(in: .whitespacesAndNewlines)
         let printed = try importer.demand(contender.attachScript(busID), "attach the disk of \(name)")
         let nodes = printed.split(separator: "\n").last?.split(separator: " ").map(String.init) ?? []
-        guard nodes.count == 2 else {
+        guard nodes.count == 3 else {
             throw RigError(
                 tried: "attach the disk of \(contender.rawValue)", happened: "the guest names \(nodes) as its nodes",
                 remedy: "read the importer's console in the run's folder")
         }
-        attached[contender] = Attached(busID: busID, node: nodes[0], device: nodes[1])
+        attached[contender] = Attached(busID: busID, node: nodes[0], device: nodes[1], folder: nodes[2])
     }
 
     /// Detaches what `ringway export` has offered, and takes it back.
@@ -120,14 +122,16 @@ final class BenchGuests {
     ) throws -> BenchSample {
         let disk = try disk(of: contender)
         let command = work.command(node: disk.node, device: disk.device, content: Self.content)
-        let timed = "words=$(\(command)) || exit\necho figure \"$words\""
+        let urbs = "echo urbs $(cat \(disk.folder)/urbnum)"
+        let timed = "\(urbs)\nwords=$(\(command)) || exit\n\(urbs)\necho figure \"$words\""
         let purpose = "have \(contender.rawValue) do `\(command)`"
         let limit = Duration.seconds(300)
         guard contender != .tcp else {
             let text = try importer.demand(timed, purpose, timeLimit: limit)
             return BenchSample(
                 phase: phase, round: round, contender: name ?? contender.rawValue, work: work,
-                figure: try BenchLines(text).figure(), importer: nil, exporter: nil)
+                figure: try BenchLines(text).figure(), urbs: try BenchLines(text).urbs(), importer: nil,
+                exporter: nil)
         }
         let before = try exporter.demand(AgentMeter.begin, "ask what the agent has used")
         let text = try importer.demand(
@@ -135,7 +139,8 @@ final class BenchGuests {
         let after = try exporter.demand(AgentMeter.end, "ask what the agent has used")
         return BenchSample(
             phase: phase, round: round, contender: name ?? contender.rawValue, work: work,
-            figure: try BenchLines(text).figure(), importer: try BenchLines(text).agentUse(),
+            figure: try BenchLines(text).figure(), urbs: try BenchLines(text).urbs(),
+            importer: try BenchLines(text).agentUse(),
             exporter: try BenchLines("\(before)\n\(after)").agentUse())
     }
 }

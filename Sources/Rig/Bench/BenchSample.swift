@@ -8,6 +8,8 @@ struct BenchSample: Codable, Equatable, Sendable {
     let contender: String
     let work: BenchWork
     let figure: BenchFigure
+    /// Requests that the importer's kernel has sent to the device.
+    let urbs: Int
     /// nil where no agent is in the path.
     let importer: AgentUse?
     let exporter: AgentUse?
@@ -22,6 +24,8 @@ struct BenchSample: Codable, Equatable, Sendable {
         guard let importer, let exporter else { return nil }
         return (importer.processorTime + exporter.processorTime) / 1e6 / megabytes
     }
+
+    var urbsPerRequest: Double { Double(urbs) / Double(figure.requests) }
 
     /// Microseconds of processor time of both agents for a request.
     var processorTimePerRequest: Double? {

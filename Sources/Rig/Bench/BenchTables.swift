@@ -69,6 +69,7 @@ extension BenchRecord {
             let name = "\(work.kind.rawValue), 1 MiB a request"
             add("both agents' CPU, ms/MB, \(name)", 2, turns.compactMap(\.processorTimePerMegabyte))
             add("both agents' doorbells/MB, \(name)", 1, turns.compactMap(\.doorbellsPerMegabyte))
+            add("URBs a request, \(name)", 1, turns.map(\.urbsPerRequest))
         }
         let requests = samples.of("ring", settings.control, phase: Self.transports)
         add("both agents' CPU, µs a control request", 0, requests.compactMap(\.processorTimePerRequest))
