@@ -8,7 +8,7 @@ RIG = "$$(swift build --show-bin-path)/ringway-rig"
 include mk/guest.mk
 include mk/sel4.mk
 
-.PHONY: help setup build check test test-long models fuzz hostile bench demo rig clean
+.PHONY: help setup build check test test-long models fuzz hostile bench bench-vm demo rig clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -40,6 +40,11 @@ bench: ## what the guard costs, with it and without in turns; ROUNDS=n (20)
 	@$(MAKE) --no-print-directory guest-$$(uname -m) >&2 && swift build --product ringway-bench >&2
 	@"$$(swift build --show-bin-path)/ringway-bench" guard --agent .build-guest/$$(uname -m)/ringway \
 	    $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-vm: ## USB over the ring against TCP in two virtual machines; ROUNDS=n (10), JSON=file, STRICT=1, ARCH=aarch64
+	@$(MAKE) --no-print-directory guest-$(or $(ARCH),x86_64) >&2 && swift build --product ringway-rig >&2
+	@$(RIG) bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(STRICT),--strict) \
+	    $(if $(ARCH),--arch $(ARCH))
 
 demo: setup ## a USB disk crosses two virtual machines; ARCH=aarch64, KEEP=1 leaves them up
 	@mk/demo.sh $(or $(ARCH),x86_64) $(if $(KEEP),--keep)

@@ -51,7 +51,7 @@ let package = Package(
         .testTarget(name: "RingTransportTests", dependencies: ["RingTransport", "TestSupport"]),
         .testTarget(name: "USBIPTests", dependencies: ["USBIP", "TestSupport"], exclude: ["Recordings"]),
         .testTarget(name: "GuestAgentTests", dependencies: ["GuestAgent", "TestSupport"]),
-        .testTarget(name: "RigTests", dependencies: ["Rig", "TestSupport"]),
+        .testTarget(name: "RigTests", dependencies: ["Rig", "BenchReport", "TestSupport"]),
         // The preload library itself is no target: what it replaces must not reach a test program.
         .testTarget(
             name: "SocketShimTests", dependencies: ["CShim", "CTestShim", "TestSupport"], exclude: ["Probe"]),

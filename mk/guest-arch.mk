@@ -65,7 +65,7 @@ say = @printf '%8s  %s\n' $(ARCH) '$(1)'
 
 .DELETE_ON_ERROR:
 .PHONY: all force
-all: $(OUT)/ringway $(OUT)/libringway-preload.so $(OUT)/tests/uncooperative
+all: $(OUT)/ringway $(OUT)/libringway-preload.so $(OUT)/tests/uncooperative $(OUT)/ringway-guest-bench
 
 # One stamp a list of inputs: it changes when a source is added or removed, or when the flags do.
 define stamp
@@ -99,6 +99,7 @@ $(eval $(call swift_module,RingTransport,-Osize,RingBuffer,))
 $(eval $(call swift_module,USBIP,-Osize,,))
 $(eval $(call swift_module,GuestAgent,-Osize,RingBuffer RingTransport USBIP,))
 $(eval $(call swift_module,SocketShim,-Osize,,$(SHIM_FLAGS)))
+$(eval $(call swift_module,GuestBench,-O,,))
 $(OBJ)/SocketShim.o: $(SHIM_HEADERS)
 
 CSHIM := $(patsubst Sources/CShim/%.c,$(OBJ)/CShim-%.o,$(wildcard Sources/CShim/*.c))
@@ -143,6 +144,13 @@ PEER_OBJECTS := $(OBJ)/main.o $(OBJ)/UncooperativePeer.o $(OBJ)/USBIP.o $(CSHIM)
 $(OUT)/tests/uncooperative: $(PEER_OBJECTS)
 	@mkdir -p $(@D)
 	@$(LINK) $(STATIC_PIE) $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(PEER_OBJECTS) $(UNICODE) \
+	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@
+
+# What `ringway-rig bench` times requests with; put into no other image.
+BENCH_OBJECTS := $(OBJ)/main.o $(OBJ)/GuestBench.o $(CSHIM) $(SUPPORT)
+$(OUT)/ringway-guest-bench: $(BENCH_OBJECTS)
+	$(call say,ringway-guest-bench)
+	@$(LINK) $(STATIC_PIE) $(SYSROOT)/lib/rcrt1.o $(SYSROOT)/lib/crti.o $(BENCH_OBJECTS) $(UNICODE) \
 	    -L$(SYSROOT)/lib -lc -lgcc $(SYSROOT)/lib/crtn.o -o $@
 
 # The program that the preload library's tests run, once for each libc.

@@ -47,6 +47,8 @@ struct MachineSettings {
     var sections: OneWaySections?
     /// The socket of the ivshmem server; nil for a guest that shares nothing.
     var doorbell: String?
+    /// nil for every machine but the benchmark's.
+    var network: MachineNetwork?
     /// With the file of each: a disk's content, or what a sound device has played.
     var devices: [(device: EmulatedDevice, file: URL?)]
 
@@ -82,6 +84,7 @@ struct MachineSettings {
             words += ["-chardev", "socket,id=ivshmem,path=\(doorbell)"]
             words += ["-device", "ivshmem-doorbell,vectors=1,chardev=ivshmem"]
         }
+        words += network?.arguments ?? []
         for bus in EmulatedDevice.Bus.allCases where devices.contains(where: { $0.device.bus == bus }) {
             words += ["-device", bus.controller]
         }

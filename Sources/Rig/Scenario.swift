@@ -34,6 +34,8 @@ struct GuestDeclaration: Sendable, Equatable {
     var packageFiles: [PackageFile] = []
     /// What `make guest probes` has built, beyond the agent and its library.
     var builtFiles: [BuiltFile] = []
+    /// A network card that leads to the other guest. The benchmark's only: no scenario can ask for one.
+    var isNetworked = false
 }
 
 /// What a boot may change.

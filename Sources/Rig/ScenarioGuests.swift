@@ -64,7 +64,9 @@ final class ScenarioGuest {
     }
 
     /// Runs a script of the rig's own, which must succeed.
-    func demand(_ script: String, _ purpose: String, timeLimit: Duration = .seconds(60)) throws {
+    /// - Returns: what it has printed.
+    @discardableResult
+    func demand(_ script: String, _ purpose: String, timeLimit: Duration = .seconds(60)) throws -> String {
         let output = try shell().run(script, timeLimit: timeLimit)
         guard output.status == 0 else {
             throw RigError(
@@ -72,6 +74,7 @@ final class ScenarioGuest {
                 happened: "status \(output.status):\n\(HostCommand.tail(output.text))\n",
                 remedy: "read the guest's logs in the run's folder")
         }
+        return output.text
     }
 }
 
@@ -86,6 +89,8 @@ final class ScenarioGuests {
 
     let environment: RigEnvironment
     let folder: RunFolder
+    /// How each guest's own QEMU runs its processor.
+    private(set) var accelerator = Accelerator.tcg
     private(set) var all: [ScenarioGuest] = []
     private var server: IvshmemServer?
     /// The machine of both guests, where seL4 runs it.
@@ -106,11 +111,13 @@ final class ScenarioGuests {
         let verdict = AcceleratorChoice.choose(
             for: images[0], architecture: environment.architecture, root: environment.root, cache: environment.cache,
             runFolder: folder)
+        accelerator = verdict.accelerator
         environment.progress.note("accelerator: \(verdict.accelerator) (\(verdict.reason))")
         let isOneWay = scenario.guests.contains { $0.setup.section == .oneWay }
         let server = try IvshmemServer(
             path: folder.socket("ivshmem"), size: isOneWay ? OneWaySections.doorbellSize : Self.regionSize)
         self.server = server
+        let ports = try MachineNetwork.Ports.free()
         for (declaration, image) in zip(scenario.guests, images) {
             let devices = try declaration.devices.map { (device: $0, file: try makeFile(of: $0)) }
             let hasNode = declaration.setup.section == .node
@@ -122,7 +129,8 @@ final class ScenarioGuests {
                 name: declaration.name, architecture: environment.architecture, accelerator: verdict.accelerator,
                 memory: image.memoryNeeded, kernel: image.kernel, initramfs: image.url, rootDisk: image.disk,
                 window: window, sections: isOneWay ? try OneWaySections(declaration.role, in: folder) : nil,
-                doorbell: hasNode ? nil : server.path, devices: devices)
+                doorbell: hasNode ? nil : server.path,
+                network: declaration.isNetworked ? MachineNetwork(declaration.role, ports) : nil, devices: devices)
             let machine = try QemuMachine(settings, root: environment.root, runFolder: folder)
             all.append(ScenarioGuest(declaration, image: image, machine: machine))
         }
@@ -163,6 +171,20 @@ final class ScenarioGuests {
         }
         guard waits else { return }
         for guest in guests { try guest.machine.waitUntilReady(limit) }
+    }
+
+    /// Asks every guest what it sees, keeps that with the logs, and shows it.
+    func diagnose(_ progress: Progress) {
+        for guest in all {
+            var text = "--- console of \(guest.name)\n\(HostCommand.tail(guest.machine.console, lines: 15))\n"
+            if guest.machine.isRunning, let shell = guest.machine.shell {
+                let output = try? shell.run(AgentSetup.diagnosis, timeLimit: .seconds(10))
+                text += output?.text ?? "--- the guest does not answer\n"
+            }
+            let url = folder.logs.appendingPathComponent("\(guest.name).failure.txt")
+            try? Data(text.utf8).write(to: url)
+            progress.note("\(guest.name) after the failure:\n\(text)")
+        }
     }
 
     /// Ends what runs and removes what is of no use any more; logs stay.

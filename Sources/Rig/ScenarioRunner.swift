@@ -35,7 +35,7 @@ public final class ScenarioRunner {
             try run(scenario.items)
         } catch {
             report.failure = (error as? ScenarioFailure)?.description ?? "\(error)"
-            diagnose()
+            guests.diagnose(environment.progress)
             listRest()
         }
         report.seconds = Progress.seconds(ContinuousClock.now - began)
@@ -109,20 +109,6 @@ public final class ScenarioRunner {
             case .repeated(_, _, let items), .each(_, _, let items): titles(items)
             case .statement: []
             }
-        }
-    }
-
-    /// Asks every guest what it sees, keeps that with the logs, and shows it.
-    private func diagnose() {
-        for guest in guests.all {
-            var text = "--- console of \(guest.name)\n\(HostCommand.tail(guest.machine.console, lines: 15))\n"
-            if guest.machine.isRunning, let shell = guest.machine.shell {
-                let output = try? shell.run(AgentSetup.diagnosis, timeLimit: .seconds(10))
-                text += output?.text ?? "--- the guest does not answer\n"
-            }
-            let url = folder.logs.appendingPathComponent("\(guest.name).failure.txt")
-            try? Data(text.utf8).write(to: url)
-            environment.progress.note("\(guest.name) after the failure:\n\(text)")
         }
     }
 }

@@ -8,7 +8,9 @@ struct RingwayRig: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ringway-rig",
         abstract: "Boots virtual machines that share memory and have no network, and tries Ringway in them.",
-        subcommands: [List.self, Run.self, Demo.self, Shell.self, Clean.self, Image.self, Root.self, SeL4.self])
+        subcommands: [
+            List.self, Run.self, Demo.self, Bench.self, Shell.self, Clean.self, Image.self, Root.self, SeL4.self,
+        ])
 }
 
 /// What every subcommand takes.

@@ -123,6 +123,7 @@ private let allowedImports: [String: Set<String>] = [
     "RingTransport": ["RingBuffer", "CShim", "Synchronization"],
     "USBIP": [],
     "GuestAgent": ["USBIP", "RingTransport", "RingBuffer", "CShim", "Synchronization"],
+    "GuestBench": ["CShim"],
     "SocketShim": ["CSocketShim", "RingTransport", "RingBuffer", "CShim", "Synchronization"],
     "BenchReport": ["Foundation"],
     "CBench": [],
