@@ -50,4 +50,4 @@ rig: ## lists the scenarios; SCENARIO=name runs one, ARCH=aarch64, FULL=1 in its
 	    $(if $(ARCH),--arch $(ARCH)) $(if $(FULL),--full),$(RIG) list)
 
 clean: ## removes what was built; downloaded packages stay
-	rm -rf .build .build-asan .build-fuzz .build-results .build-sel4 .build-guest/x86_64 .build-guest/aarch64
+	rm -rf .build .build-asan .build-count .build-fuzz .build-results .build-sel4 .build-guest/x86_64 .build-guest/aarch64

@@ -49,13 +49,16 @@ struct ProcessPairTests {
     }
 
     @Test func preparationIsNotMeasured() throws {
-        // Each half ends its preparation before the other one begins its work.
-        func half(_ place: Int) -> ProcessPair.Half {
-            .init(
-                prepare: { number(place).storeRelease(1) },
-                checking: { number(1 - place).loadAcquire() == 1 ? 0 : 1 })
-        }
-        _ = try pair.run("the test", half(0), half(1))
+        // One is long prepared while the other still is at it, and begins its work no sooner than that one.
+        let slow = ProcessPair.Half(
+            prepare: {
+                while number(1).loadAcquire() == 0 { cs_cpu_relax() }
+                for _ in 0..<1_000_000 { cs_cpu_relax() }
+                number(0).storeRelease(1)
+            }, sending: {})
+        let quick = ProcessPair.Half(
+            prepare: { number(1).storeRelease(1) }, checking: { number(0).loadAcquire() == 1 ? 0 : 1 })
+        _ = try pair.run("the test", slow, quick)
     }
 
     @Test func aHalfThatThrows() throws {
