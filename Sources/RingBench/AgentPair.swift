@@ -13,7 +13,7 @@ final class AgentPair {
     ///   - processors: on which side a's and side b's are to run; empty: wherever there is room.
     init(agent: String, _ words: [String], processors: [Int32] = []) throws {
         // A file of tmpfs: one of a disk would be written back while it is measured.
-        var template = Array("/dev/shm/ringway-bench-XXXXXX".utf8CString)
+        var template = Array("/dev/shm/ringway-bench-\(getpid())-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
             throw BenchError.system("make a folder in /dev/shm", "mount a tmpfs there")
         }

@@ -3,6 +3,7 @@ import Foundation
 
 /// The built `ringway-bench`, run to its end.
 struct BenchProgram {
+    let process: Int32
     let status: Int32
     let output: String
     let errors: String
@@ -22,8 +23,15 @@ struct BenchProgram {
         let said = output.fileHandleForReading.readDataToEndOfFile()
         let complained = errors.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
+        self.process = process.processIdentifier
         status = process.terminationStatus
         self.output = String(decoding: said, as: UTF8.self)
         self.errors = String(decoding: complained, as: UTF8.self)
+    }
+
+    /// What a process has left in shared memory.
+    static func leftovers(_ process: Int32) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: "/dev/shm")
+            .filter { $0.hasPrefix("ringway-bench-\(process)-") }
     }
 }

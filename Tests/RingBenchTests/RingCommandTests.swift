@@ -48,8 +48,7 @@ struct RingCommandTests {
         #expect(ended.output.hasSuffix("\n\(goals.closing)\n"))
         #expect(ended.output.matches(of: #/goals: /#).count == 1)
         #expect(try BenchRecord.read(json).guardCost?.on.rates.count == 4)
-        let left = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm")
-        #expect(!left.contains { $0.hasPrefix("ringway-bench-") })
+        #expect(try BenchProgram.leftovers(ended.process).isEmpty)
     }
 
     @Test(arguments: ["--rounds=0", "--rounds=1001", "--work=0", "--work=1001", "--rounds=x", "--no-such-flag"])
