@@ -36,10 +36,8 @@ fuzz: ## fuzzes everything that reads what a peer or a user wrote; FUZZ_SECONDS=
 hostile: ## a hostile peer against the agent; MUTATIONS=n (100000), SEED=s
 	@mk/tests/hostile.sh
 
-bench: ## what the guard costs, with it and without in turns; ROUNDS=n (20)
-	@$(MAKE) --no-print-directory guest-$$(uname -m) >&2 && swift build --product ringway-bench >&2
-	@"$$(swift build --show-bin-path)/ringway-bench" guard --agent .build-guest/$$(uname -m)/ringway \
-	    $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: ## the ring against its peers, and the guard's cost; ROUNDS=n (20), STRICT=1, COMPARE=file
+	@mk/bench.sh $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(STRICT),--strict) $(if $(COMPARE),--compare $(COMPARE))
 
 bench-vm: ## USB over the ring against TCP in two virtual machines; ROUNDS=n (10), JSON=file, STRICT=1, ARCH=aarch64
 	@$(MAKE) --no-print-directory guest-$(or $(ARCH),x86_64) >&2 && swift build --product ringway-rig >&2
@@ -55,4 +53,5 @@ rig: ## lists the scenarios; SCENARIO=name runs one, ARCH=aarch64, FULL=1 in its
 	    $(if $(ARCH),--arch $(ARCH)) $(if $(FULL),--full),$(RIG) list)
 
 clean: ## removes what was built; downloaded packages stay
-	rm -rf .build .build-asan .build-fuzz .build-results .build-sel4 .build-guest/x86_64 .build-guest/aarch64
+	rm -rf .build .build-asan .build-bench .build-count .build-fuzz .build-results .build-sel4 \
+	    .build-guest/x86_64 .build-guest/aarch64

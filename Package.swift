@@ -47,6 +47,9 @@ let package = Package(
         .executableTarget(
             name: "HostilePeer", dependencies: ["RingTransport", "RingBuffer", "CShim", "CTestShim", "TestSupport"],
             path: "Tests/HostilePeer"),
+        // What an operation of the ring costs in instructions, and the same in C (mk/tests/instructions.sh).
+        .target(name: "CRing", path: "Tests/CRing"),
+        .executableTarget(name: "RingCount", dependencies: ["RingBuffer", "CShim", "CRing"], path: "Tests/RingCount"),
         .testTarget(name: "RingBufferTests", dependencies: ["RingBuffer", "CShim", "TestSupport", "RingPeer"]),
         .testTarget(name: "RingTransportTests", dependencies: ["RingTransport", "TestSupport"]),
         .testTarget(name: "USBIPTests", dependencies: ["USBIP", "TestSupport"], exclude: ["Recordings"]),
@@ -56,7 +59,9 @@ let package = Package(
         .testTarget(
             name: "SocketShimTests", dependencies: ["CShim", "CTestShim", "TestSupport"], exclude: ["Probe"]),
         .testTarget(name: "BenchReportTests", dependencies: ["BenchReport"]),
-        .testTarget(name: "RingBenchTests", dependencies: ["RingBench", "TestSupport"]),
+        .testTarget(
+            name: "RingBenchTests", dependencies: ["RingBench", "CBench", "RingBuffer", "CShim", "TestSupport"],
+            exclude: ["Peer"]),
         .testTarget(name: "HouseRulesTests"),
     ],
     swiftLanguageModes: [.v6]

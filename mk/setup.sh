@@ -1,34 +1,48 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks what the machine has, and installs what is missing from Debian's packages, as root. No kernel
-# is installed, no architecture added, no service started.
+# usage: mk/setup.sh [--optional LIST]
+#   Checks what the machine has, and installs what is missing from Debian's packages, as root. No kernel
+#   is installed, no architecture added, no service started.
+#   --optional LIST  only the packages of that list, and without them it goes on: it says what to do, and exits 0.
 set -eu
 . mk/say.sh
 
 needed_gigabytes=6
 needed_memory=4
 list=packaging/debian-packages.txt
+is_optional=
+if [ "${1:-}" = --optional ]; then
+    is_optional=yes
+    list=$2
+fi
 
 refuse() {
     echo "setup: $1" >&2
+    [ -z "$is_optional" ] || { echo "setup: going on without" >&2; exit 0; }
     exit 1
 }
 
-command -v git >/dev/null || refuse "there is no git; install it: apt-get install git"
-command -v swift >/dev/null || refuse "there is no swift on PATH; install Swift 6.3 from https://swift.org/install"
-version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
-case $version in
-6.[3-9] | 6.[1-9][0-9] | [7-9].*) ;;
-*) refuse "Swift ${version:-of an unknown version} is on PATH; Ringway needs 6.3 or later: https://swift.org/install" ;;
-esac
-free=$(($(df -Pk . | awk 'NR == 2 { print $4 }') / 1048576))
-if [ "$free" -lt $needed_gigabytes ] && [ ! -d .build ]; then
-    refuse "$free GB are free here and $needed_gigabytes GB are needed (builds, kernel packages, images)"
-fi
-memory=$(awk '/^MemTotal:/ { printf "%d", $2 / 1000000 + 0.5 }' /proc/meminfo)
-[ "$memory" -ge $needed_memory ] || refuse "this machine has $memory GB of memory, and $needed_memory GB are needed"
-[ "$(uname -m)" = x86_64 ] || refuse "the two virtual machines need an x86_64 host; this one is $(uname -m)"
-say "git, make, Swift $version, $free GB of disk and $memory GB of memory are there"
+check_machine() {
+    command -v git >/dev/null || refuse "there is no git; install it: apt-get install git"
+    command -v swift >/dev/null || refuse "there is no swift on PATH; install Swift 6.3 from https://swift.org/install"
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+    case $version in
+    6.[3-9] | 6.[1-9][0-9] | [7-9].*) ;;
+    *)
+        version=${version:-of an unknown version}
+        refuse "Swift $version is on PATH; Ringway needs 6.3 or later: https://swift.org/install"
+        ;;
+    esac
+    free=$(($(df -Pk . | awk 'NR == 2 { print $4 }') / 1048576))
+    if [ "$free" -lt $needed_gigabytes ] && [ ! -d .build ]; then
+        refuse "$free GB are free here and $needed_gigabytes GB are needed (builds, kernel packages, images)"
+    fi
+    memory=$(awk '/^MemTotal:/ { printf "%d", $2 / 1000000 + 0.5 }' /proc/meminfo)
+    [ "$memory" -ge $needed_memory ] || refuse "this machine has $memory GB of memory, and $needed_memory GB are needed"
+    [ "$(uname -m)" = x86_64 ] || refuse "the two virtual machines need an x86_64 host; this one is $(uname -m)"
+    say "git, make, Swift $version, $free GB of disk and $memory GB of memory are there"
+}
+[ -n "$is_optional" ] || check_machine
 
 command -v dpkg-query >/dev/null || refuse "this is no Debian system; install what $list names, by hand"
 missing=()
@@ -44,7 +58,9 @@ say "missing packages: ${missing[*]}"
 if [ "$(id -u)" != 0 ]; then
     echo "setup: packages are missing; as root, run:" >&2
     echo "    apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
-    exit 1
+    [ -n "$is_optional" ] || exit 1
+    say "going on without them"
+    exit 0
 fi
 
 export DEBIAN_FRONTEND=noninteractive

@@ -42,18 +42,17 @@ template <class Queue, size_t Size, unsigned Batch> struct Loops {
   static uint64_t consume(void *memory, uint64_t count) {
     Queue queue(memory);
     alignas(64) unsigned char messages[Batch][Size];
-    uint64_t wrong = 0;
     for (uint64_t done = 0; done < count;) {
       unsigned now = queue.pop(messages, Batch);
       if (now == 0) relax();
       for (unsigned i = 0; i < now; i++) {
         uint64_t number;
         memcpy(&number, messages[i], sizeof number);
-        wrong += number != done + i;
+        if (number != done + i) return 1;
       }
       done += now;
     }
-    return wrong;
+    return 0;
   }
 
   static void send(void *memory, const void *bytes) {
@@ -83,7 +82,7 @@ template <template <size_t> class Queue, unsigned Batch> struct Table {
     return 22;
   }
   static void produce(void *memory, size_t message, uint64_t count) {
-#define RINGWAY_CASE(n) if (message == n) Loops<Queue<n>, n, Batch>::produce(memory, count);
+#define RINGWAY_CASE(n) if (message == n) return Loops<Queue<n>, n, Batch>::produce(memory, count);
     RINGWAY_SIZES(RINGWAY_CASE)
 #undef RINGWAY_CASE
   }
@@ -103,8 +102,8 @@ template <template <size_t> class Queue, unsigned Batch> struct Table {
     RINGWAY_SIZES(RINGWAY_CASE)
 #undef RINGWAY_CASE
   }
-  static contender table(const char *name) {
-    return {RINGWAY_CONTENDER_VERSION, Batch, name, size, prepare, produce, consume, send, receive};
+  static contender table(const char *name, bool sleeps = false) {
+    return {RINGWAY_CONTENDER_VERSION, Batch, sleeps, name, size, prepare, produce, consume, send, receive};
   }
 };
 

@@ -9,7 +9,8 @@ template <size_t Size, bool Multiple, bool Burst> struct RteRing {
   static constexpr unsigned count = unsigned(ringway::slots(Size));
   static size_t memory() { return size_t(rte_ring_get_memsize_elem(Size, count)); }
   static int prepare(void *memory) {
-    return -rte_ring_init(static_cast<rte_ring *>(memory), "ringway", count, Multiple ? 0 : RING_F_SP_ENQ | RING_F_SC_DEQ);
+    unsigned flags = Multiple ? 0 : RING_F_SP_ENQ | RING_F_SC_DEQ;
+    return -rte_ring_init(static_cast<rte_ring *>(memory), "ringway", count, flags);
   }
 
   rte_ring *ring;
@@ -20,14 +21,18 @@ template <size_t Size, bool Multiple, bool Burst> struct RteRing {
                       : rte_ring_sp_enqueue_burst_elem(ring, messages, Size, wanted, nullptr);
     }
     auto *message = const_cast<void *>(messages);
-    return 0 == (Multiple ? rte_ring_mp_enqueue_elem(ring, message, Size) : rte_ring_sp_enqueue_elem(ring, message, Size));
+    int result = Multiple ? rte_ring_mp_enqueue_elem(ring, message, Size)
+                          : rte_ring_sp_enqueue_elem(ring, message, Size);
+    return result == 0;
   }
   unsigned pop(void *messages, unsigned wanted) {
     if (Burst) {
       return Multiple ? rte_ring_mc_dequeue_burst_elem(ring, messages, Size, wanted, nullptr)
                       : rte_ring_sc_dequeue_burst_elem(ring, messages, Size, wanted, nullptr);
     }
-    return 0 == (Multiple ? rte_ring_mc_dequeue_elem(ring, messages, Size) : rte_ring_sc_dequeue_elem(ring, messages, Size));
+    int result = Multiple ? rte_ring_mc_dequeue_elem(ring, messages, Size)
+                          : rte_ring_sc_dequeue_elem(ring, messages, Size);
+    return result == 0;
   }
 };
 

@@ -44,6 +44,6 @@ template <size_t Size> struct ZeroMessages {
 };
 
 extern "C" const contender *ringway_contender(unsigned index) {
-  static const contender it = ringway::Table<ZeroMessages, 1>::table("ZeroMQ ipc");
+  static const contender it = ringway::Table<ZeroMessages, 1>::table("ZeroMQ ipc", true);
   return index == 0 ? &it : nullptr;
 }

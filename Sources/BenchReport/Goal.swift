@@ -82,10 +82,15 @@ public struct GoalTable: Equatable, Sendable, Codable {
 
     private func row(_ result: GoalResult) -> String {
         let bound = result.goal.sense == .atLeast ? "≥" : "≤"
-        let measured = result.ratio?.text(2) ?? "–"
+        let measured = result.ratio.map { $0.text($0.median < 0.1 ? 3 : 2) } ?? "–"
         let verdict = result.verdict.rawValue + (result.reachesAim ? ", as aimed at" : "")
         let note = result.note.isEmpty ? "" : "; \(result.note)"
-        return "| \(result.goal.what) | \(bound) \(Quartiles.fixed(result.goal.required, 2)) "
-            + "| \(Quartiles.fixed(result.goal.aim, 2)) | \(measured) | \(verdict)\(note) |"
+        return "| \(result.goal.what) | \(bound) \(fixed(result.goal.required)) "
+            + "| \(fixed(result.goal.aim)) | \(measured) | \(verdict)\(note) |"
+    }
+
+    /// With as many digits as say it: 1.50, 0.025.
+    private func fixed(_ bound: Double) -> String {
+        Quartiles.fixed(bound, bound < 0.1 ? 3 : 2)
     }
 }

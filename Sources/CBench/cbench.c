@@ -16,13 +16,22 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+// A thread of a library may be the one that forks, with signals blocked that are to end the child.
+static void unblock_signals(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
 
 pid_t cb_fork(unsigned seconds) {
   pid_t parent = getpid();
   pid_t child = fork();
   if (child != 0) return child;
   signal(SIGALRM, SIG_DFL);
+  unblock_signals();
   alarm(seconds);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
@@ -31,16 +40,50 @@ pid_t cb_fork(unsigned seconds) {
 
 _Noreturn void cb_exit(int status) { _exit(status); }
 
-int cb_watch(pid_t child) { return (int)syscall(SYS_pidfd_open, child, 0); }
-
-int cb_pin_all(const int *processors, int count) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  for (int i = 0; i < count; i++) CPU_SET((size_t)processors[i], &set);
-  return sched_setaffinity(0, sizeof set, &set);
+// In the child of cb_start; what went wrong goes through `report`, which a successful execve closes.
+static _Noreturn void start(
+    char *const *arguments, const int *descriptors, int count, int processor, pid_t parent, int report) {
+  // First out of the way of the numbers that they are to have.
+  int moved[CB_STARTED], said = fcntl(report, F_DUPFD_CLOEXEC, 200), error;
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  unblock_signals();
+  if (said < 0 || getppid() != parent) _exit(127);
+  for (int i = 0; i < count; i++) moved[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 100);
+  for (int i = 0; i < count; i++) {
+    if (moved[i] < 0 || dup2(moved[i], 10 + i) < 0) goto failed;
+  }
+  if (processor >= 0 && cb_pin(processor) != 0) goto failed;
+  execv(arguments[0], arguments);
+failed:
+  error = errno;
+  (void)!write(said, &error, sizeof error);
+  _exit(127);
 }
 
-int cb_pin(int processor) { return cb_pin_all(&processor, 1); }
+pid_t cb_start(char *const *arguments, const int *descriptors, int count, int processor) {
+  int report[2], error = 0;
+  if (count > CB_STARTED) return errno = E2BIG, -1;
+  if (pipe2(report, O_CLOEXEC) != 0) return -1;
+  pid_t parent = getpid(), child = fork();
+  if (child == 0) start(arguments, descriptors, count, processor, parent, report[1]);
+  if (child < 0) error = errno;
+  close(report[1]);
+  // Ends with the child's execve, which closes the other end.
+  if (child > 0 && read(report[0], &error, sizeof error) != sizeof error) error = 0;
+  close(report[0]);
+  if (error == 0) return child;
+  if (child > 0) waitpid(child, NULL, 0);
+  return errno = error, -1;
+}
+
+int cb_watch(pid_t child) { return (int)syscall(SYS_pidfd_open, child, 0); }
+
+int cb_pin(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET((size_t)processor, &set);
+  return sched_setaffinity(0, sizeof set, &set);
+}
 
 int cb_processor(int index) {
   cpu_set_t set;

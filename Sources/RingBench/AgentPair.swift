@@ -13,7 +13,7 @@ final class AgentPair {
     ///   - processors: on which side a's and side b's are to run; empty: wherever there is room.
     init(agent: String, _ words: [String], processors: [Int32] = []) throws {
         // A file of tmpfs: one of a disk would be written back while it is measured.
-        var template = Array("/dev/shm/ringway-bench-XXXXXX".utf8CString)
+        var template = Array("/dev/shm/ringway-bench-\(getpid())-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
             throw BenchError.system("make a folder in /dev/shm", "mount a tmpfs there")
         }
@@ -32,11 +32,10 @@ final class AgentPair {
                 "--section-b=file:\(folder)/memory,offset=\(size),size=\(size)",
             ]
             let own = ["--side=\(side)", "--doorbell=eventfd:10,11", "--runtime-dir=\(folder)/\(side)"]
-            let isPinned = processors.count == 2
-            if isPinned { _ = cb_pin(processors[index]) }
-            // This process takes up again all of those that it may run on.
-            defer { if isPinned { _ = cb_pin_all(processors, 2) } }
-            agents.append(try Self.start([agent, "agent"] + own + sections + words, [bells[index], bells[1 - index]]))
+            let processor = processors.indices.contains(index) ? processors[index] : -1
+            agents.append(
+                try Self.start(
+                    [agent, "agent"] + own + sections + words, [bells[index], bells[1 - index]], processor))
         }
     }
 
@@ -44,34 +43,23 @@ final class AgentPair {
         for pid in agents {
             kill(pid, SIGTERM)
             var status: Int32 = 0
-            waitpid(pid, &status, 0)
+            while waitpid(pid, &status, 0) < 0, cs_errno() == EINTR {}
         }
-        try? FileManager.default.removeItem(atPath: folder)
+        hide()
     }
 
-    /// Starts a program that has `descriptors` as 10, 11 and so on.
-    private static func start(_ words: [String], _ descriptors: [Int32]) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        // First out of the way of the numbers that they are to have.
-        for (index, descriptor) in descriptors.enumerated() {
-            posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(100 + index))
-        }
-        for index in descriptors.indices {
-            posix_spawn_file_actions_adddup2(&actions, Int32(100 + index), Int32(10 + index))
-        }
+    /// Starts a program that has `descriptors` as 10, 11 and so on, and ends when this one does.
+    private static func start(_ words: [String], _ descriptors: [Int32], _ processor: Int32) throws -> pid_t {
         let arguments = words.map { strdup($0) } + [nil]
         defer { arguments.forEach { free($0) } }
-        var pid: pid_t = 0
-        let error = posix_spawn(&pid, words[0], &actions, nil, arguments, environ)
-        guard error == 0 else {
-            throw BenchError(
-                tried: "start \(words[0])", happened: String(cString: strerror(error)),
-                remedy: "name a built agent with --agent")
-        }
+        let pid = cb_start(arguments, descriptors, Int32(descriptors.count), processor)
+        guard pid > 0 else { throw BenchError.system("start \(words[0])", "name a built agent with --agent") }
         return pid
     }
+
+    /// Removes what the agents were reached by. A connection that is open needs it no more, and so nothing of it stays
+    /// behind however this program ends.
+    func hide() { try? FileManager.default.removeItem(atPath: folder) }
 
     /// Listens for what the peer opens. The agent of side b looks there for who serves the port.
     func listen(port: UInt16) throws -> Int32 {

@@ -7,7 +7,7 @@ final class BenchSuite {
     private let processors: [Int32]
     private let queues: [ForeignQueue]
     /// Peers that this machine does not have, and why.
-    let missing: [String]
+    private(set) var missing: [String]
 
     static let names = [
         "messages-64", "messages-512", "messages-4096", "messages-65536", "stream", "round-trip-64", "latency-64",
@@ -30,25 +30,48 @@ final class BenchSuite {
     private func some(_ count: Int) -> Int { max(1, count * work / 100) }
 
     private func cell(_ name: String) throws -> Cell {
-        let rings: [any Carrier] = [RingCarrier(), RingCarrier(batch: 32), OneLockRing()]
-        let all = rings + queues + KernelCarrier.Kind.allCases.map(KernelCarrier.init)
+        let kernel = KernelCarrier.Kind.allCases.map(KernelCarrier.init)
         switch name {
-        case "messages-64": return try MessageCells.cell(message: 64, count: some(2_000_000), all)
-        case "messages-512": return try MessageCells.cell(message: 512, count: some(500_000), all)
-        case "messages-4096": return try MessageCells.cell(message: 4096, count: some(100_000), all)
-        case "messages-65536": return try MessageCells.cell(message: 65_536, count: some(8_000), all)
-        case "stream": return StreamCells.cell(megabytes: some(512))
-        case "round-trip-64": return try RoundTripCells.polling(message: 64, count: some(50_000), all)
+        case "messages-64": return messages(64, 2_000_000, kernel)
+        case "messages-512": return messages(512, 500_000, kernel)
+        case "messages-4096": return messages(4096, 100_000, kernel)
+        case "messages-65536": return messages(65_536, 8_000, kernel)
+        case "stream":
+            return StreamCells.cell(
+                megabytes: some(512), taking(StreamCells.write, StreamCells.rings + kernelStreams([.pipe])))
+        case "round-trip-64":
+            // Between round trips there is nothing to look away from, and no batch.
+            let single = (queues as [any Carrier]).filter { $0.batch == 1 }
+            return RoundTripCells.polling(
+                message: 64, count: some(50_000), taking(64, [RingCarrier(), OneLockRing()] + single + kernel))
         case "latency-64":
-            let few: [any Carrier] = [RingCarrier(), KernelCarrier(.unixStream), KernelCarrier(.tcp)]
-            return LatencyCell.cell(message: 64, count: some(20_000), few)
+            return LatencyCell.cell(
+                message: 64, count: some(20_000), taking(64, [RingCarrier()] + kernelStreams([])))
         case "blocking-64": return RoundTripCells.blocking(message: 64, count: some(5_000))
         case "pump-stream":
             return StreamCells.pump(
-                megabytes: some(256), try pumps() + [KernelCarrier(.unixStream), KernelCarrier(.tcp)])
+                megabytes: some(256), taking(StreamCells.write, try pumps() + kernelStreams([])))
         default:
-            return RoundTripCells.pump(
-                message: 64, count: some(5_000), try pumps() + [KernelCarrier(.unixStream), KernelCarrier(.tcp)])
+            return RoundTripCells.pump(message: 64, count: some(5_000), taking(64, try pumps() + kernelStreams([])))
+        }
+    }
+
+    private func messages(_ message: Int, _ count: Int, _ kernel: [any Carrier]) -> Cell {
+        let rings: [any Carrier] = [RingCarrier(), RingCarrier(batch: 32), RingCarrier(isPaced: false), OneLockRing()]
+        return MessageCells.cell(message: message, count: some(count), taking(message, rings + queues + kernel))
+    }
+
+    private func kernelStreams(_ more: [KernelCarrier.Kind]) -> [any Carrier] {
+        ([.unixStream] + more + [.tcp]).map(KernelCarrier.init)
+    }
+
+    /// Those of them that take such messages. One that cannot be opened here is named as missing, once.
+    private func taking(_ message: Int, _ carriers: [any Carrier]) -> [any Carrier] {
+        carriers.filter { carrier in
+            do { return try carrier.open(message: message) != nil } catch {
+                if !missing.contains("\(error)") { missing.append("\(error)") }
+                return false
+            }
         }
     }
 

@@ -40,28 +40,32 @@ struct RingCommand: ParsableCommand {
         guard (1...1000).contains(work) else { throw ValidationError("--work is 1 to 1000, in percent") }
     }
 
-    func run() throws {
-        // Before an hour's work: a file that cannot be read is told at once.
+    func run() throws { try run { _ in } }
+
+    /// - Parameter more: what else is measured, and judged with it.
+    func run(_ more: (inout BenchRecord) throws -> Void) throws {
+        // Before an hour's work: a file that cannot be read, or written, is told at once.
         let old = try compare.map(BenchRecord.read)
-        let record = try measure()
-        print(BenchTable.text(record))
+        try [json, csv].compactMap { $0 }.forEach(BenchFile.check)
+        try plots.map(BenchFile.makeFolder)
+        var record = try measure()
+        try more(&record)
+        print(([BenchTable.text(record)] + (record.guardCost.map { [$0.table] } ?? [])).joined(separator: "\n\n"))
         try json.map(record.write)
         try csv.map { try BenchFile.write(Data(BenchCSV.text(record).utf8), $0) }
-        if let plots { try draw(record, into: plots) }
-        let regressions = old.map { BenchComparison.regressions(old: $0, new: record) } ?? []
-        if old != nil {
-            print("\nworse than \(compare ?? ""): \(regressions.count)")
-            regressions.forEach { print("  \($0.text)") }
+        if let plots {
+            for (name, svg) in BenchPlots.all(record) { try BenchFile.write(Data(svg.utf8), "\(plots)/\(name)") }
         }
+        let comparison = old.map { BenchComparison(old: $0, new: record) }
+        if let comparison { print("\n" + comparison.text(compare ?? "")) }
         print("\n\(record.goals.text)\n\n\(record.goals.closing)")
-        if strict, !record.goals.isWhole || !regressions.isEmpty { throw ExitCode.failure }
+        if strict, !record.goals.isWhole || comparison?.regressions.isEmpty == false { throw ExitCode.failure }
     }
 
     private func measure() throws -> BenchRecord {
         let pair = try ProcessPair()
-        let beside = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         let suite = BenchSuite(
-            work: work, peers: peers, agent: agent ?? beside.appendingPathComponent("ringway").path,
+            work: work, peers: peers, agent: agent ?? GuardCommand.agentBeside,
             processors: pair.processors)
         let cells = try suite.cells { id in only.isEmpty || only.contains { id.contains($0) } }
         guard !cells.isEmpty else {
@@ -78,13 +82,5 @@ struct RingCommand: ParsableCommand {
         return BenchRecord(
             machine: .here(), rounds: rounds, work: work, cells: matrix.results, missing: suite.missing,
             goals: BenchGoals.table(matrix.results))
-    }
-
-    private func draw(_ record: BenchRecord, into folder: String) throws {
-        do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
-            throw BenchError(
-                tried: "make the folder \(folder)", happened: error.localizedDescription, remedy: "name another")
-        }
-        for (name, svg) in BenchPlots.all(record) { try BenchFile.write(Data(svg.utf8), "\(folder)/\(name)") }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BenchReport
 import Foundation
 
 @main
@@ -7,7 +8,7 @@ struct RingwayBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ringway-bench",
         abstract: "Measures Ringway against its peers, in turns in one run, as ratios with their spread.",
-        subcommands: [RingCommand.self, GuardCommand.self])
+        subcommands: [RingCommand.self, GuardCommand.self, AllCommand.self])
 }
 
 struct GuardCommand: ParsableCommand {
@@ -23,9 +24,9 @@ struct GuardCommand: ParsableCommand {
     @Option(help: "How often each of the two has its turn.")
     var rounds = 20
     @Option(help: "MiB read in each turn.")
-    var megabytes = 32
+    var megabytes = GuardCost.Work.usual.megabytes
     @Option(help: "Control requests in each turn.")
-    var requests = 2000
+    var requests = GuardCost.Work.usual.requests
     @Option(help: "The agent: a built `ringway`; unless given, the one beside this program.")
     var agent: String?
 
@@ -36,9 +37,37 @@ struct GuardCommand: ParsableCommand {
     }
 
     func run() throws {
-        let beside = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-        let path = agent ?? beside.appendingPathComponent("ringway").path
-        let cost = try GuardCost(agent: path, work: GuardCost.Work(megabytes: megabytes, requests: requests))
-        print(try cost.measure(rounds: rounds) { FileHandle.standardError.write(Data($0.utf8)) })
+        let work = GuardCost.Work(megabytes: megabytes, requests: requests)
+        print(try Self.measure(agent, rounds, work).table)
+    }
+
+    static func measure(_ agent: String?, _ rounds: Int, _ work: GuardCost.Work) throws -> GuardValues {
+        let cost = try GuardCost(agent: agent ?? agentBeside, work: work)
+        return try cost.measure(rounds: rounds) { FileHandle.standardError.write(Data($0.utf8)) }
+    }
+
+    /// The `ringway` that was built with this program.
+    static var agentBeside: String {
+        URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("ringway")
+            .path
+    }
+}
+
+struct AllCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "all", abstract: "Both, one after the other, with the goals of both.")
+
+    @OptionGroup var ring: RingCommand
+
+    func run() throws {
+        try ring.run { record in
+            let usual = GuardCost.Work.usual
+            let work = GuardCost.Work(
+                megabytes: max(1, usual.megabytes * ring.work / 100),
+                requests: max(10, usual.requests * ring.work / 100))
+            let values = try GuardCommand.measure(ring.agent, max(4, ring.rounds), work)
+            record.guardCost = values
+            record.goals = GoalTable(record.goals.results + values.goals)
+        }
     }
 }

@@ -61,7 +61,7 @@ public struct ConsumerHold: ~Copyable {
     @usableFromInline var head: UInt32
     @usableFromInline var tail: UInt32
 
-    @inlinable init(_ end: ConsumerEnd, _ identity: UInt64) {
+    @inlinable @inline(__always) init(_ end: ConsumerEnd, _ identity: UInt64) {
         self.end = end
         self.identity = identity
         head = end.control.index.loadRelaxed()
@@ -70,16 +70,16 @@ public struct ConsumerHold: ~Copyable {
 
     deinit { giveBack() }
 
-    @inlinable func giveBack() {
+    @inlinable @inline(__always) func giveBack() {
         // In a child after fork the identity reads 0: the end is the parent's to release.
         if end.attachment.current == identity { end.control.release() }
     }
 
-    @inlinable var used: UInt32 { tail &- head }
+    @inlinable @inline(__always) var used: UInt32 { tail &- head }
 
     /// In a child after fork an inherited hold must touch nothing: the parent goes on using the control
     /// block, against which this copy of the indices is stale.
-    @inlinable func checkAttached() throws(RingError) {
+    @inlinable @inline(__always) func checkAttached() throws(RingError) {
         guard end.attachment.current == identity else { throw .detached }
     }
 
@@ -87,15 +87,13 @@ public struct ConsumerHold: ~Copyable {
     @inlinable public var position: UInt32 { head }
 
     /// Reads the peer's tail, once, and validates it: it may only move forward, at most a ring ahead.
-    @inlinable mutating func refresh() throws(RingError) {
+    @inlinable @inline(__always) mutating func refresh() throws(RingError) {
         try checkAttached()
         // Acquire: pairs with the storeRelease in ProducerHold.publish: the bytes before this tail are there.
         let untrustedTail = end.memory.tail.loadAcquire()
         guard untrustedTail &- head <= end.memory.capacity, untrustedTail &- head >= used else {
-            let fault = RingError.peerIndex(
+            throw end.control.peerFault(
                 published: untrustedTail, lowest: tail, highest: head &+ end.memory.capacity)
-            end.control.record(fault)
-            throw fault
         }
         tail = untrustedTail
         end.control.seenPeer.storeRelaxed(tail)
@@ -109,12 +107,13 @@ public struct ConsumerHold: ~Copyable {
 
     /// Copies out as many bytes as there are, and gives their room back.
     /// - Returns: the number of bytes copied, 0 when the ring is empty.
-    @inlinable public mutating func read(into bytes: UnsafeMutableRawBufferPointer) throws(RingError) -> Int {
+    @inlinable @inline(__always)
+    public mutating func read(into bytes: UnsafeMutableRawBufferPointer) throws(RingError) -> Int {
         try checkAttached()
         if Int(used) < bytes.count { try refresh() }
         let count = min(Int(used), bytes.count)
         guard count > 0, let destination = bytes.baseAddress else { return 0 }
-        copyOut(destination, count)
+        end.memory.load(destination, UInt32(truncatingIfNeeded: count), at: head)
         publish(UInt32(truncatingIfNeeded: count))
         return count
     }
@@ -125,19 +124,8 @@ public struct ConsumerHold: ~Copyable {
         if Int(used) < bytes.count { try refresh() }
         let count = min(Int(used), bytes.count)
         guard count > 0, let destination = bytes.baseAddress else { return 0 }
-        copyOut(destination, count)
+        end.memory.load(destination, UInt32(truncatingIfNeeded: count), at: head)
         return count
-    }
-
-    @inlinable func copyOut(_ destination: UnsafeMutableRawPointer, _ count: Int) {
-        let spans = RingSpans(
-            end.memory.data, capacity: end.memory.capacity, from: head, count: UInt32(truncatingIfNeeded: count))
-        RingCopy.load(destination, spans.first.baseAddress.unsafelyUnwrapped, spans.first.count, end.memory.copy)
-        if spans.second.count > 0 {
-            RingCopy.load(
-                destination + spans.first.count, spans.second.baseAddress.unsafelyUnwrapped, spans.second.count,
-                end.memory.copy)
-        }
     }
 
     /// The bytes that are there, in place; only on cached memory (``CopyMode/block``). The peer can change
@@ -154,7 +142,7 @@ public struct ConsumerHold: ~Copyable {
         publish(UInt32(truncatingIfNeeded: count))
     }
 
-    @inlinable mutating func publish(_ count: UInt32) {
+    @inlinable @inline(__always) mutating func publish(_ count: UInt32) {
         head = head &+ count
         end.control.index.storeRelease(head)
         if end.memory.copy == .alignedWords { fullFence() }
@@ -183,7 +171,7 @@ public struct ConsumerHold: ~Copyable {
     /// Ends the batch.
     /// - Parameter peerPolls: the peer declared that it polls, so neither fence nor doorbell is needed.
     /// - Returns: whether the doorbell has to be rung.
-    @inlinable public consuming func finish(peerPolls: Bool) -> Bool {
+    @inlinable @inline(__always) public consuming func finish(peerPolls: Bool) -> Bool {
         guard end.attachment.current == identity else { return false }
         let old = end.control.notified.loadRelaxed()
         if peerPolls {

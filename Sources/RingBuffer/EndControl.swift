@@ -41,7 +41,7 @@ public struct EndControl: @unchecked Sendable {
     /// Who holds the end; 0 when it is free.
     public var currentOwner: UInt64 { owner.loadRelaxed() }
 
-    @usableFromInline func record(_ fault: RingError) {
+    func record(_ fault: RingError) {
         switch fault {
         case .peerIndex(let published, let lowest, let highest):
             faultPublished.storeRelaxed(published)
@@ -50,6 +50,13 @@ public struct EndControl: @unchecked Sendable {
             faultCode.storeRelease(1)
         default: faultCode.storeRelease(2)
         }
+    }
+
+    /// Records that the peer published what no correct peer can, and says so. Apart, as the refusal below.
+    @usableFromInline @inline(never) func peerFault(published: UInt32, lowest: UInt32, highest: UInt32) -> RingError {
+        let fault = RingError.peerIndex(published: published, lowest: lowest, highest: highest)
+        record(fault)
+        return fault
     }
 
     /// Why a hold is refused, and gives back what was taken for it. Apart, so that what every hold needs stays small.

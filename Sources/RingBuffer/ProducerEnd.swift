@@ -71,7 +71,7 @@ public struct ProducerHold: ~Copyable {
     @usableFromInline var tail: UInt32
     @usableFromInline var head: UInt32
 
-    @inlinable init(_ end: ProducerEnd, _ identity: UInt64) {
+    @inlinable @inline(__always) init(_ end: ProducerEnd, _ identity: UInt64) {
         self.end = end
         self.identity = identity
         tail = end.control.index.loadRelaxed()
@@ -80,29 +80,27 @@ public struct ProducerHold: ~Copyable {
 
     deinit { giveBack() }
 
-    @inlinable func giveBack() {
+    @inlinable @inline(__always) func giveBack() {
         // In a child after fork the identity reads 0: the end is the parent's to release.
         if end.attachment.current == identity { end.control.release() }
     }
 
-    @inlinable var free: UInt32 { end.memory.capacity &- (tail &- head) }
+    @inlinable @inline(__always) var free: UInt32 { end.memory.capacity &- (tail &- head) }
 
     /// In a child after fork an inherited hold must touch nothing: neither the bytes nor the control
     /// block, which the parent goes on using, and against which this copy of the indices is stale.
-    @inlinable func checkAttached() throws(RingError) {
+    @inlinable @inline(__always) func checkAttached() throws(RingError) {
         guard end.attachment.current == identity else { throw .detached }
     }
 
     /// Reads the peer's head, once, and validates it: it may only move forward, and not past the tail.
-    @inlinable mutating func refresh() throws(RingError) {
+    @inlinable @inline(__always) mutating func refresh() throws(RingError) {
         try checkAttached()
         // Acquire: pairs with the storeRelease in ConsumerHold.publish: the consumer has finished reading
         // the bytes before this head, so they may be overwritten.
         let untrustedHead = end.memory.head.loadAcquire()
         guard untrustedHead &- head <= tail &- head else {
-            let fault = RingError.peerIndex(published: untrustedHead, lowest: head, highest: tail)
-            end.control.record(fault)
-            throw fault
+            throw end.control.peerFault(published: untrustedHead, lowest: head, highest: tail)
         }
         head = untrustedHead
         end.control.seenPeer.storeRelaxed(head)
@@ -116,19 +114,13 @@ public struct ProducerHold: ~Copyable {
 
     /// Copies as many bytes as fit, and publishes them.
     /// - Returns: the number of bytes taken, 0 when the ring is full.
-    @inlinable public mutating func write(_ bytes: UnsafeRawBufferPointer) throws(RingError) -> Int {
+    @inlinable @inline(__always)
+    public mutating func write(_ bytes: UnsafeRawBufferPointer) throws(RingError) -> Int {
         try checkAttached()
         if Int(free) < bytes.count { try refresh() }
         let count = min(Int(free), bytes.count)
         guard count > 0, let source = bytes.baseAddress else { return 0 }
-        let spans = RingSpans(
-            end.memory.data, capacity: end.memory.capacity, from: tail, count: UInt32(truncatingIfNeeded: count))
-        RingCopy.store(spans.first.baseAddress.unsafelyUnwrapped, source, spans.first.count, end.memory.copy)
-        if spans.second.count > 0 {
-            RingCopy.store(
-                spans.second.baseAddress.unsafelyUnwrapped, source + spans.first.count, spans.second.count,
-                end.memory.copy)
-        }
+        end.memory.store(source, UInt32(truncatingIfNeeded: count), at: tail)
         publish(UInt32(truncatingIfNeeded: count))
         return count
     }
@@ -146,7 +138,7 @@ public struct ProducerHold: ~Copyable {
         publish(UInt32(truncatingIfNeeded: count))
     }
 
-    @inlinable mutating func publish(_ count: UInt32) {
+    @inlinable @inline(__always) mutating func publish(_ count: UInt32) {
         tail = tail &+ count
         // Guest-local first, section second: whoever recovers this end publishes what stands here.
         end.control.index.storeRelease(tail)
@@ -182,7 +174,7 @@ public struct ProducerHold: ~Copyable {
     ///   - more: the rest of the message will follow, and is worth waiting for: whoever then ends a batch without it
     ///     rings for both.
     /// - Returns: whether the doorbell has to be rung.
-    @inlinable public consuming func finish(peerPolls: Bool, more: Bool = false) -> Bool {
+    @inlinable @inline(__always) public consuming func finish(peerPolls: Bool, more: Bool = false) -> Bool {
         guard !more, end.attachment.current == identity else { return false }
         let old = end.control.notified.loadRelaxed()
         if peerPolls {

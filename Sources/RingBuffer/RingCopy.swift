@@ -12,6 +12,55 @@ public enum CopyMode: Sendable {
     case scalars
 }
 
+extension RingMemory {
+    /// Copies into the ring; `source` is private. Nearly all of what is copied lies in one piece, in memory that is
+    /// cached; the rest stands apart, so that what every write needs stays small.
+    @inlinable @inline(__always) func store(_ source: UnsafeRawPointer, _ count: UInt32, at index: UInt32) {
+        let offset = index & (capacity &- 1)
+        if copy == .block, count <= capacity &- offset {
+            memcpy(data + Int(offset), source, Int(count))
+        } else {
+            RingCopy.storeApart(data, capacity, copy, source, count, index)
+        }
+    }
+
+    /// Copies out of the ring; `destination` is private. The mirror image of `store`.
+    @inlinable @inline(__always) func load(_ destination: UnsafeMutableRawPointer, _ count: UInt32, at index: UInt32) {
+        let offset = index & (capacity &- 1)
+        if copy == .block, count <= capacity &- offset {
+            memcpy(destination, data + Int(offset), Int(count))
+        } else {
+            RingCopy.loadApart(data, capacity, copy, destination, count, index)
+        }
+    }
+}
+
+extension RingCopy {
+    // The ring's parts one by one: of a whole one these would take the address, and every hold would keep a copy of it.
+    @usableFromInline @inline(never) static func storeApart(
+        _ data: UnsafeMutableRawPointer, _ capacity: UInt32, _ copy: CopyMode, _ source: UnsafeRawPointer,
+        _ count: UInt32, _ index: UInt32
+    ) {
+        let spans = RingSpans(data, capacity: capacity, from: index, count: count)
+        store(spans.first.baseAddress.unsafelyUnwrapped, source, spans.first.count, copy)
+        if spans.second.count > 0 {
+            store(spans.second.baseAddress.unsafelyUnwrapped, source + spans.first.count, spans.second.count, copy)
+        }
+    }
+
+    @usableFromInline @inline(never) static func loadApart(
+        _ data: UnsafeMutableRawPointer, _ capacity: UInt32, _ copy: CopyMode, _ destination: UnsafeMutableRawPointer,
+        _ count: UInt32, _ index: UInt32
+    ) {
+        let spans = RingSpans(data, capacity: capacity, from: index, count: count)
+        load(destination, spans.first.baseAddress.unsafelyUnwrapped, spans.first.count, copy)
+        if spans.second.count > 0 {
+            load(
+                destination + spans.first.count, spans.second.baseAddress.unsafelyUnwrapped, spans.second.count, copy)
+        }
+    }
+}
+
 @usableFromInline
 enum RingCopy {
     /// Copies into a section; `destination` is in the section, `source` is private.

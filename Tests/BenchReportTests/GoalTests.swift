@@ -30,4 +30,11 @@ struct GoalTests {
         #expect(table.text.contains("| rate | ≥ 1.50 | 2.00 | 2.00 (2.00 to 2.00) | met, as aimed at |"))
         #expect(table.text.contains("| delay | ≤ 0.70 | 0.50 | – | not measured; no peer |"))
     }
+
+    @Test func smallBoundsAreNotRoundedAway() {
+        let small = Goal("small", .atMost, 1 / 20, aim: 1 / 40)
+        #expect(
+            GoalTable([GoalResult(small, ratios: [0.0254])]).text
+                .contains("| small | ≤ 0.050 | 0.025 | 0.025 (0.025 to 0.025) | met |"))
+    }
 }

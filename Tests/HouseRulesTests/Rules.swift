@@ -27,7 +27,7 @@ private let guestModules = ["RingBuffer", "RingTransport", "USBIP", "GuestAgent"
 
 /// This target's own samples break the rules by design.
 private func isCode(_ file: SourceFile) -> Bool {
-    ["swift", "c", "h"].contains(file.type) && file.path != "Tests/HouseRulesTests/Rules.swift"
+    ["swift", "c", "h", "cpp", "hpp"].contains(file.type) && file.path != "Tests/HouseRulesTests/Rules.swift"
 }
 
 private func sample(_ path: String, _ text: String) -> SourceFile { SourceFile(path: path, text: text) }

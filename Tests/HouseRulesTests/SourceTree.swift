@@ -18,7 +18,7 @@ enum SourceTree {
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     static let files: [SourceFile] = {
-        let folders = ["Sources", "Tests", "kernel", "mk", "packaging", "vm-configs", "models", "Fuzz", ".ci"]
+        let folders = ["Sources", "Tests", "kernel", "mk", "packaging", "vm-configs", "models", "Fuzz", "peers", ".ci"]
         let paths = folders.flatMap { folder in
             (FileManager.default.enumerator(atPath: root.appendingPathComponent(folder).path)?.allObjects ?? [])
                 .compactMap { $0 as? String }.map { "\(folder)/\($0)" }
@@ -26,7 +26,7 @@ enum SourceTree {
         return (paths + ["Package.swift", "Makefile"]).sorted().compactMap { path in
             let file = SourceFile(path: path, text: "")
             let isScript = path.hasPrefix(".ci/") || path == "Makefile"
-            guard ["swift", "c", "h", "mk", "sh", "map"].contains(file.type) || isScript,
+            guard ["swift", "c", "h", "cpp", "hpp", "mk", "sh", "map"].contains(file.type) || isScript,
                 !path.hasSuffix(".mod.c"),
                 let text = try? String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
             else { return nil }

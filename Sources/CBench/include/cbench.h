@@ -11,12 +11,15 @@
 pid_t cb_fork(unsigned seconds);
 // Ends this process without running what a program does at its end.
 _Noreturn void cb_exit(int status);
+// Starts a program that has `descriptors` as 10, 11 and so on, on that processor alone (-1: on any), and gets SIGTERM
+// when this process dies. -1 with errno, also when it is execve that fails.
+#define CB_STARTED 8
+pid_t cb_start(
+    char *_Nullable const *_Nonnull arguments, const int *_Nonnull descriptors, int count, int processor);
 // A descriptor that is readable when that child has ended; -1 with errno.
 int cb_watch(pid_t child);
 // This process, and what it starts from now on, runs on that processor alone; 0, or -1 with errno.
 int cb_pin(int processor);
-// The same, on any of those.
-int cb_pin_all(const int *_Nonnull processors, int count);
 // The `index`th of the processors that this process may run on; -1 when there are not so many.
 int cb_processor(int index);
 // Waits while the word holds `value`; may return early.

@@ -6,15 +6,17 @@ import RingBuffer
 /// The ring as the agents have it: who finds nothing publishes where it wants to be woken, and sleeps; who crosses that
 /// rings. Nobody spins.
 final class BlockingRing: Carrier {
+    let sleeps = true
     let name = "ring, doorbell by eventfd"
 
     func open(message: Int) throws -> CarrierChannel? {
         let bell = cb_bell()
         guard bell >= 0 else { throw BenchError.system("make an eventfd", "raise the limit on open files") }
-        return Channel(ends: try RingEnds(capacity: 64 << 10), bell: Descriptors([bell]))
+        return Channel(message: message, ends: try RingEnds(capacity: 64 << 10), bell: Descriptors([bell]))
     }
 
-    private struct Channel: BlockingChannel {
+    private struct Channel: CarrierChannel {
+        let message: Int
         let ends: RingEnds
         let bell: Descriptors
 
@@ -23,7 +25,7 @@ final class BlockingRing: Carrier {
                 var hold = try ends.producer.hold()
                 let count = try hold.write(message)
                 let isToRing = hold.finish(peerPolls: false)
-                if isToRing { ring(bell.numbers[0]) }
+                if isToRing { try ring(bell.numbers[0]) }
                 if count > 0 { return }
                 // In a round trip there always is room.
                 cs_cpu_relax()
@@ -37,47 +39,53 @@ final class BlockingRing: Carrier {
                 let maySleep = count > 0 ? false : try hold.requestWake()
                 _ = hold.finish(peerPolls: true)
                 if count > 0 { return }
-                if maySleep { wait(bell.numbers[0]) }
+                if maySleep { try wait(bell.numbers[0]) }
             }
         }
     }
 }
 
-/// A bare eventfd each way: what waking costs by itself. The message is a word in shared memory.
+/// A bare eventfd each way: what waking costs by itself. There is room for one message: for round trips only.
 final class EventPair: Carrier {
+    let sleeps = true
     let name = "eventfd pair"
 
     func open(message: Int) throws -> CarrierChannel? {
         let bell = cb_bell()
         guard bell >= 0 else { throw BenchError.system("make an eventfd", "raise the limit on open files") }
-        return Channel(bell: Descriptors([bell]), area: try SharedArea(message))
+        return Channel(message: message, bell: Descriptors([bell]), area: try SharedArea(message))
     }
 
-    private struct Channel: BlockingChannel {
+    private struct Channel: CarrierChannel {
+        let message: Int
         let bell: Descriptors
         let area: SharedArea
 
-        func send(_ message: UnsafeRawBufferPointer) {
+        func send(_ message: UnsafeRawBufferPointer) throws {
             guard let source = message.baseAddress else { return }
             memcpy(area.base, source, message.count)
-            ring(bell.numbers[0])
+            try ring(bell.numbers[0])
         }
 
-        func receive(_ message: UnsafeMutableRawBufferPointer) {
+        func receive(_ message: UnsafeMutableRawBufferPointer) throws {
             guard let target = message.baseAddress else { return }
-            wait(bell.numbers[0])
+            try wait(bell.numbers[0])
             memcpy(target, area.base, message.count)
         }
     }
 }
 
-/// A bare futex each way.
+/// A bare futex each way; as the eventfd.
 final class FutexPair: Carrier {
+    let sleeps = true
     let name = "futex pair"
 
-    func open(message: Int) throws -> CarrierChannel? { Channel(area: try SharedArea(4096 + message)) }
+    func open(message: Int) throws -> CarrierChannel? {
+        Channel(message: message, area: try SharedArea(4096 + message))
+    }
 
-    private struct Channel: BlockingChannel {
+    private struct Channel: CarrierChannel {
+        let message: Int
         let area: SharedArea
 
         private var word: SharedWord32 { SharedWord32(area.base) }
@@ -99,31 +107,12 @@ final class FutexPair: Carrier {
     }
 }
 
-/// For round trips only.
-private protocol BlockingChannel: CarrierChannel {}
-
-extension BlockingChannel {
-    func produce(count: Int) throws {
-        let own = PrivateBytes(64)
-        for number in 0..<count {
-            own.bytes.storeBytes(of: UInt64(number), as: UInt64.self)
-            try send(UnsafeRawBufferPointer(own.bytes))
-        }
-    }
-
-    func consume(count: Int) throws -> UInt64 {
-        let own = PrivateBytes(64)
-        for _ in 0..<count { try receive(own.bytes) }
-        return 0
-    }
-}
-
-private func ring(_ bell: Int32) {
+private func ring(_ bell: Int32) throws {
     var one: UInt64 = 1
-    _ = write(bell, &one, 8)
+    guard write(bell, &one, 8) == 8 else { throw BenchError.system("ring an eventfd", "try again") }
 }
 
-private func wait(_ bell: Int32) {
+private func wait(_ bell: Int32) throws {
     var count: UInt64 = 0
-    _ = read(bell, &count, 8)
+    guard read(bell, &count, 8) == 8 else { throw BenchError.system("wait for an eventfd", "try again") }
 }

@@ -8,15 +8,18 @@ final class ForeignQueue: Carrier {
     private let table: UnsafePointer<contender>
     let name: String
     let batch: Int
+    let sleeps: Bool
 
     private init(_ table: UnsafePointer<contender>) {
         self.table = table
         name = String(cString: table.pointee.name)
         batch = Int(table.pointee.batch)
+        sleeps = table.pointee.sleeps != 0
     }
 
     /// What a built library offers.
-    /// - Throws: ``BenchError`` where it cannot be loaded, or is made for another version.
+    /// - Throws: ``BenchError`` where it cannot be loaded, or is made for another version. Nothing of it is unloaded
+    ///   again: its queues are used until this program ends.
     static func load(_ path: String) throws -> [ForeignQueue] {
         guard let library = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
             throw BenchError(tried: "load \(path)", happened: String(cString: dlerror()), remedy: "build it again")

@@ -14,6 +14,7 @@ final class KernelCarrier: Carrier {
 
     private let kind: Kind
     var name: String { kind.rawValue }
+    let sleeps = true
 
     init(_ kind: Kind) { self.kind = kind }
 
@@ -41,7 +42,7 @@ final class KernelCarrier: Carrier {
     }
 
     private func check(_ result: Int32) throws {
-        guard result >= 0 else { throw BenchError.system("make a \(name)", "leave it out with --only") }
+        guard result >= 0 else { throw BenchError.system("open \(name)", "let this process use it") }
     }
 }
 
@@ -72,7 +73,7 @@ struct KernelChannel: CarrierChannel {
             let count =
                 kind == .messageQueue
                 ? (cb_queue_send(end, base, left) == 0 ? left : -1) : write(end, base + done, left)
-            guard count > 0 else { throw BenchError.system("write to a \(kind.rawValue)", "try again") }
+            guard count > 0 else { throw failure("write to", count) }
             done += count
         }
     }
@@ -83,26 +84,17 @@ struct KernelChannel: CarrierChannel {
         while done < bytes.count, let base = bytes.baseAddress {
             let left = bytes.count - done
             let count = kind == .messageQueue ? cb_queue_receive(end, base, left) : read(end, base + done, left)
-            guard count > 0 else { throw BenchError.system("read from a \(kind.rawValue)", "try again") }
+            guard count > 0 else { throw failure("read from", count) }
             done += count
         }
     }
 
-    func produce(count: Int) throws {
-        let own = PrivateBytes(message)
-        for number in 0..<count {
-            own.bytes.storeBytes(of: UInt64(number), as: UInt64.self)
-            try send(UnsafeRawBufferPointer(own.bytes))
-        }
-    }
-
-    func consume(count: Int) throws -> UInt64 {
-        let own = PrivateBytes(message)
-        var wrong: UInt64 = 0
-        for number in 0..<count {
-            try receive(own.bytes)
-            if own.bytes.load(as: UInt64.self) != UInt64(number) { wrong += 1 }
-        }
-        return wrong
+    private func failure(_ what: String, _ count: Int) -> BenchError {
+        // What a read that came to an end leaves in errno says nothing.
+        count == 0
+            ? BenchError(
+                tried: "\(what) \(kind.rawValue)", happened: "the other end is closed",
+                remedy: "read what the agents have said")
+            : .system("\(what) \(kind.rawValue)", "try again")
     }
 }

@@ -5,7 +5,8 @@ import RingBuffer
 /// A ring with one lock for both ends, which lies in the shared memory, and both indices beside it: the obvious design,
 /// as in the case study of seL4's developer kit. What a lock at each end gains is measured against it.
 final class OneLockRing: Carrier {
-    let name = "one lock for both ends"
+    static let name = "one lock for both ends"
+    var name: String { Self.name }
     private let capacity: Int
 
     /// - Parameter capacity: bytes.
@@ -61,24 +62,6 @@ final class OneLockRing: Carrier {
                 head.storeRelaxed(index + 1)
                 return true
             }
-        }
-
-        func produce(count: Int) {
-            let own = PrivateBytes(message)
-            for number in 0..<count {
-                own.bytes.storeBytes(of: UInt64(number), as: UInt64.self)
-                send(UnsafeRawBufferPointer(own.bytes))
-            }
-        }
-
-        func consume(count: Int) -> UInt64 {
-            let own = PrivateBytes(message)
-            var wrong: UInt64 = 0
-            for number in 0..<count {
-                receive(own.bytes)
-                if own.bytes.load(as: UInt64.self) != UInt64(number) { wrong += 1 }
-            }
-            return wrong
         }
     }
 }

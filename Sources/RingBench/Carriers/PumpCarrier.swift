@@ -4,7 +4,8 @@ import CShim
 
 /// Through both agents: socket, agent, ring, agent, socket. What a program under `ringway run` has.
 final class PumpCarrier: Carrier {
-    let name = "pump: socket, agent, ring, agent, socket"
+    let name = BenchGoals.pump
+    let sleeps = true
     private let pair: AgentPair
     private let ends: Descriptors
 
@@ -18,6 +19,7 @@ final class PumpCarrier: Carrier {
         let far = cs_accept(listener)
         guard far >= 0 else { throw BenchError.system("accept a connection", "read what the agents have said") }
         ends = Descriptors([near, far])
+        pair.hide()
         for end in ends.numbers { _ = cs_fcntl_int(end, F_SETFL, 0) }
     }
 

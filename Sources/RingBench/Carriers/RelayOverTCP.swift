@@ -4,9 +4,10 @@ import CShim
 
 /// The agents' work done by TCP: socket, relay, TCP, relay, socket. It is what two guests with a network would have.
 final class RelayOverTCP: Carrier {
-    let name = "the same relay over TCP"
+    let name = BenchGoals.relay
+    let sleeps = true
     private let ends: Descriptors
-    private var relays: [pid_t] = []
+    private let relays: [Relay]
 
     /// - Parameter processors: each relay runs on that of the program that it serves.
     init(processors: [Int32]) throws {
@@ -15,31 +16,9 @@ final class RelayOverTCP: Carrier {
             throw BenchError.system("connect over TCP", "bring the loopback up (ip link set lo up)")
         }
         let wire = Descriptors([one, other])
-        var programs: [Int32] = []
-        for (index, processor) in processors.enumerated() {
-            var pair: [Int32] = [-1, -1]
-            guard socketpair(AF_UNIX, cs_sock_stream() | cs_sock_cloexec(), 0, &pair) == 0 else {
-                throw BenchError.system("make a socket", "raise the limit on open files")
-            }
-            programs.append(pair[0])
-            let relay = cb_fork(0)
-            guard relay >= 0 else { throw BenchError.system("start a process", "raise the limit on processes") }
-            if relay == 0 {
-                _ = cb_pin(processor)
-                Self.relay(pair[1], wire.numbers[index])
-            }
-            relays.append(relay)
-            close(pair[1])
-        }
-        ends = Descriptors(programs)
-    }
-
-    deinit {
-        for relay in relays {
-            kill(relay, SIGKILL)
-            var status: Int32 = 0
-            waitpid(relay, &status, 0)
-        }
+        let relays = try zip(processors, wire.numbers).map { try Relay(to: $1, processor: $0) }
+        ends = Descriptors(relays.map(\.program))
+        self.relays = relays
     }
 
     func open(message: Int) throws -> CarrierChannel? { KernelChannel(.unixStream, ends, from: 0, message: message) }
@@ -49,6 +28,38 @@ final class RelayOverTCP: Carrier {
             KernelChannel(.unixStream, ends, from: 0, message: message),
             KernelChannel(.unixStream, ends, from: 1, message: message)
         )
+    }
+}
+
+/// A process that moves bytes between a program's socket and a connection, until it is released.
+private final class Relay {
+    /// The program's end.
+    let program: Int32
+    private let process: pid_t
+
+    init(to wire: Int32, processor: Int32) throws {
+        var pair: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, cs_sock_stream() | cs_sock_cloexec(), 0, &pair) == 0 else {
+            throw BenchError.system("make a socket", "raise the limit on open files")
+        }
+        program = pair[0]
+        process = cb_fork(0)
+        if process == 0 {
+            guard cb_pin(processor) == 0 else { cb_exit(1) }
+            Self.relay(pair[1], wire)
+        }
+        close(pair[1])
+        guard process > 0 else {
+            close(pair[0])
+            throw BenchError.system("start a process", "raise the limit on processes")
+        }
+    }
+
+    deinit {
+        guard process > 0 else { return }
+        kill(process, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0, cs_errno() == EINTR {}
     }
 
     /// Both ways, until one of them ends.

@@ -7,17 +7,20 @@ final class RingCarrier: Carrier {
     let name: String
     let batch: Int
     private let capacity: Int
+    private let isPaced: Bool
 
     /// - Parameters:
     ///   - batch: messages in one hold.  - capacity: bytes.
-    init(batch: Int = 1, capacity: Int = 256 << 10) {
-        (self.batch, self.capacity) = (batch, capacity)
-        name = batch == 1 ? "ring" : "ring, \(batch) in one hold"
+    ///   - isPaced: whether who finds nothing looks away for a while (`PollingPace`); else it looks again at once, as
+    ///     the other queues' loops do.
+    init(batch: Int = 1, capacity: Int = 256 << 10, isPaced: Bool = true) {
+        (self.batch, self.capacity, self.isPaced) = (batch, capacity, isPaced)
+        name = "ring" + (batch == 1 ? "" : ", \(batch) in one hold") + (isPaced ? "" : ", looking again at once")
     }
 
     func open(message: Int) throws -> CarrierChannel? {
         let ends = try RingEnds(capacity: max(capacity, 4 * message))
-        return RingChannel(ends: ends, message: message, batch: batch)
+        return RingChannel(ends: ends, message: message, batch: batch, isPaced: isPaced)
     }
 }
 
@@ -49,20 +52,11 @@ final class RingEnds {
     }
 }
 
-/// Memory of one process, aligned to a cache line.
-struct PrivateBytes: ~Copyable {
-    let bytes: UnsafeMutableRawBufferPointer
-    init(_ count: Int) {
-        bytes = .allocate(byteCount: count, alignment: 64)
-        _ = bytes.initializeMemory(as: UInt8.self, repeating: 0)
-    }
-    deinit { bytes.deallocate() }
-}
-
 private struct RingChannel: CarrierChannel {
     let ends: RingEnds
     let message: Int
     let batch: Int
+    let isPaced: Bool
 
     func produce(count: Int) throws {
         let end = ends.producer
@@ -91,22 +85,21 @@ private struct RingChannel: CarrierChannel {
         let end = ends.consumer
         let own = PrivateBytes(message * batch)
         var pace = PollingPace()
-        var wrong: UInt64 = 0
         var number = 0
         while number < count {
             var hold = try end.hold()
             let now = try hold.read(into: own.bytes)
             _ = hold.finish(peerPolls: true)
-            if now == 0 { pace.empty() }
+            if now == 0 { if isPaced { pace.empty() } else { cs_cpu_relax() } }
             var place = 0
             while place < now {
-                if own.bytes.load(fromByteOffset: place, as: UInt64.self) != UInt64(number) { wrong += 1 }
+                if own.bytes.load(fromByteOffset: place, as: UInt64.self) != UInt64(number) { return 1 }
                 number += 1
                 place += message
                 pace.found()
             }
         }
-        return wrong
+        return 0
     }
 
     func send(_ bytes: UnsafeRawBufferPointer) throws {

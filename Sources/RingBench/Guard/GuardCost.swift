@@ -10,6 +10,8 @@ final class GuardCost {
     struct Work {
         var megabytes: Int
         var requests: Int
+
+        static let usual = Work(megabytes: 32, requests: 2000)
     }
 
     /// One pair, and the connection through it.
@@ -27,6 +29,7 @@ final class GuardCost {
             pair = try AgentPair(agent: agent, ["--guard=\(guarded ? "on" : "off")"])
             exporter = BenchExporter(listener: try pair.listen(port: USBIPProtocol.port), busID: busID)
             importer = try BenchImporter(try pair.open(port: USBIPProtocol.port), busID: busID)
+            pair.hide()
         }
 
         func turn(_ work: Work) throws {
@@ -52,8 +55,7 @@ final class GuardCost {
         plain = try Contender(agent, guarded: false)
     }
 
-    /// - Returns: the table.
-    func measure(rounds: Int, progress: (String) -> Void) throws -> String {
+    func measure(rounds: Int, progress: (String) -> Void) throws -> GuardValues {
         // One turn of each that does not count: pages are touched, sockets grow.
         for contender in [guarded, plain] {
             try contender.turn(work)
@@ -66,20 +68,49 @@ final class GuardCost {
             for contender in round % 2 == 0 ? [guarded, plain] : [plain, guarded] { try contender.turn(work) }
         }
         progress("\r\u{1B}[K")
-        return table(rounds)
+        return GuardValues(
+            on: .init(rates: guarded.rates, latencies: guarded.latencies),
+            off: .init(rates: plain.rates, latencies: plain.latencies))
+    }
+}
+
+/// What the guard's cost is made from: one value for each round.
+struct GuardValues: Codable, Equatable {
+    struct Side: Codable, Equatable {
+        /// MB/s of a disk's reads.
+        let rates: [Double]
+        /// Microseconds of a control request.
+        let latencies: [Double]
     }
 
-    private func table(_ rounds: Int) -> String {
-        func ratio(_ on: [Double], _ off: [Double]) -> String { Quartiles(zip(on, off).map { $0 / $1 }).text(3) }
-        return """
-            guard on against off, \(rounds) rounds in turns; median (quartiles)
+    let on: Side
+    let off: Side
 
-            | what | guard on | guard off | on / off, round by round |
-            |---|---|---|---|
-            | bulk, 128 KiB a transfer, MB/s | \(Quartiles(guarded.rates).text(0)) | \(Quartiles(plain.rates).text(0)) \
-            | \(ratio(guarded.rates, plain.rates)) |
-            | control request, µs (lower is better) | \(Quartiles(guarded.latencies).text(1)) \
-            | \(Quartiles(plain.latencies).text(1)) | \(ratio(guarded.latencies, plain.latencies)) |
-            """
+    private var rateRatios: [Double] { zip(on.rates, off.rates).map { $0 / $1 } }
+    private var latencyRatios: [Double] { zip(on.latencies, off.latencies).map { $0 / $1 } }
+
+    var table: String {
+        """
+        guard on against off, \(on.rates.count) rounds in turns; median (quartiles)
+
+        | what | guard on | guard off | on / off, round by round |
+        |---|---|---|---|
+        | bulk, 128 KiB a transfer, MB/s | \(Quartiles(on.rates).text(0)) | \(Quartiles(off.rates).text(0)) \
+        | \(Quartiles(rateRatios).text(3)) |
+        | control request, µs (lower is better) | \(Quartiles(on.latencies).text(1)) \
+        | \(Quartiles(off.latencies).text(1)) | \(Quartiles(latencyRatios).text(3)) |
+        """
+    }
+
+    var goals: [GoalResult] {
+        let note = "\(on.rates.count) rounds"
+        return [
+            GoalResult(
+                Goal("guard on against off, bulk of 128 KiB", .atLeast, 0.95, aim: 0.98), ratios: rateRatios, note: note
+            ),
+            GoalResult(
+                Goal("guard on against off, control request", .atMost, 1.1, aim: 1.03), ratios: latencyRatios,
+                note: note),
+        ]
     }
 }

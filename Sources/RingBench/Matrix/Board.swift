@@ -21,28 +21,28 @@ final class Board {
     private func began(_ index: Int) -> SharedWord64 { long(1024 + 64 * index) }
     private func ended(_ index: Int) -> SharedWord64 { long(1152 + 64 * index) }
     private func delayed(_ index: Int) -> SharedWord64 { long(1536 + 64 * index) }
-    private func wrong(_ index: Int) -> SharedWord64 { long(1280 + 64 * index) }
     private func bounced(_ isAfter: Bool) -> SharedWord64 { long(1408 + (isAfter ? 64 : 0)) }
-    private var text: UnsafeMutablePointer<CChar> { (area.base + 2048).assumingMemoryBound(to: CChar.self) }
+    private func text(_ index: Int) -> UnsafeMutablePointer<CChar> {
+        (area.base + 2048 + Self.textSize * index).assumingMemoryBound(to: CChar.self)
+    }
+    private static let textSize = 1024
 
     /// Returns when both processes are there.
     func meet(_ index: Int, at place: Int) {
+        // Release: pairs with the acquire in the other process: what was prepared is there when both have arrived.
         arrived(index, place).storeRelease(1)
         while arrived(1 - index, place).loadAcquire() == 0 { cs_cpu_relax() }
     }
 
-    func begin(_ index: Int) {
-        delayed(index).storeRelaxed(RunDelay.now)
-        began(index).storeRelaxed(Self.now)
-    }
+    func begin(_ index: Int) { began(index).storeRelaxed(Self.now) }
 
-    func end(_ index: Int, wrong count: UInt64) {
-        ended(index).storeRelaxed(Self.now)
-        delayed(index).storeRelaxed(RunDelay.now - delayed(index).loadRelaxed())
-        wrong(index).storeRelaxed(count)
-    }
+    func end(_ index: Int) { ended(index).storeRelaxed(Self.now) }
 
-    /// Both at once: a line goes to and fro, and the first process notes how long a round trip takes.
+    /// - Parameter time: nanoseconds in which something else had this process's processor.
+    func note(_ index: Int, delayed time: UInt64) { delayed(index).storeRelaxed(time) }
+
+    /// Both at once: a line goes to and fro (one each way: who reads a line never writes it, as with a ring's indices),
+    /// and the first process notes how long a round trip takes.
     func bounce(_ index: Int, isAfter: Bool) {
         let (own, other) = (ball(index, isAfter), ball(1 - index, isAfter))
         let round = { (number: UInt32) in
@@ -57,20 +57,23 @@ final class Board {
         if index == 0 { bounced(isAfter).storeRelaxed(Self.now - start) }
     }
 
-    /// Why a process ends early; the first one counts.
-    func complain(_ reason: String) {
-        guard text.pointee == 0 else { return }
-        reason.withCString { _ = strncpy(text, $0, 2000) }
+    /// Why a process ends early.
+    func complain(_ index: Int, _ reason: String) {
+        // One byte less than there is: the last one stays 0.
+        reason.withCString { _ = strncpy(text(index), $0, Self.textSize - 1) }
     }
 
-    var complaint: String? { text.pointee == 0 ? nil : String(cString: text) }
+    /// What the processes have said of that.
+    var complaint: String? {
+        let reasons = (0..<2).filter { text($0).pointee != 0 }.map { String(cString: text($0)) }
+        return reasons.isEmpty ? nil : reasons.joined(separator: "; ")
+    }
 
     var outcome: ProcessPair.Outcome {
         let start = min(began(0).loadRelaxed(), began(1).loadRelaxed())
         let end = max(ended(0).loadRelaxed(), ended(1).loadRelaxed())
         return ProcessPair.Outcome(
-            nanoseconds: end &- start, wrong: wrong(0).loadRelaxed() + wrong(1).loadRelaxed(),
-            delayed: max(delayed(0).loadRelaxed(), delayed(1).loadRelaxed()),
+            nanoseconds: end &- start, delayed: max(delayed(0).loadRelaxed(), delayed(1).loadRelaxed()),
             bounceBefore: Double(bounced(false).loadRelaxed()) / Double(Self.trips),
             bounceAfter: Double(bounced(true).loadRelaxed()) / Double(Self.trips))
     }

@@ -26,14 +26,4 @@ struct Cell {
 
 extension ProcessPair.Outcome {
     var regime: CacheRegime { CacheRegime(self) }
-
-    /// - Throws: ``BenchError`` where a message was not the one that was sent: no rate is worth anything then.
-    func checked(_ name: String) throws -> ProcessPair.Outcome {
-        guard wrong == 0 else {
-            throw BenchError(
-                tried: "measure \(name)", happened: "\(wrong) messages were not those that were sent",
-                remedy: "report it: the ring, or the queue, is broken")
-        }
-        return self
-    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Round trips taken one by one: the percentiles need each. The clock costs some tens of nanoseconds a time, so that the
-/// mean is taken elsewhere (``RoundTripCells``).
+/// Round trips taken one by one: the percentiles need each. The clock costs some tens of nanoseconds a time, so that
+/// the mean is taken elsewhere (``RoundTripCells``).
 enum LatencyCell {
     static func cell(message: Int, count: Int, _ carriers: [any Carrier]) -> Cell {
         Cell(
@@ -15,34 +15,23 @@ enum LatencyCell {
     private static func measure(
         _ carrier: any Carrier, _ message: Int, _ count: Int, _ pair: ProcessPair
     ) throws -> Measurement {
-        guard let (there, back) = try carrier.openBoth(message: message) else { throw MessageCells.closed(carrier) }
-        let few = max(100, count / 20)
+        let (there, back) = try carrier.bothOpened(message)
         let times = try SharedArea(count * 4)
         let outcome = try pair.run(
-            .init(
-                prepare: { _ = try RoundTripCells.ask(there, back, message, 0..<few) },
-                work: { try ask(there, back, message, count, times) }),
-            .init(
-                prepare: { try RoundTripCells.answer(there, back, message, few) },
-                work: {
-                    try RoundTripCells.answer(there, back, message, count); return 0
-                })
-        ).checked(carrier.name)
+            carrier.name,
+            RoundTripCells.asking(there, back, count) { numbers in
+                var place = times.base
+                var before = Board.now
+                // One look at the clock a round trip: where one ends, the next begins.
+                return try RoundTripCells.ask(there, back, numbers) {
+                    let now = Board.now
+                    place.storeBytes(of: UInt32(clamping: now - before), as: UInt32.self)
+                    place += 4
+                    before = now
+                }
+            }, RoundTripCells.answering(there, back, count))
         let all = (0..<count).map { times.base.load(fromByteOffset: 4 * $0, as: UInt32.self) }
         let median = all.sorted()[count / 2]
         return Measurement(value: Double(median), regime: outcome.regime, latencies: all)
-    }
-
-    private static func ask(
-        _ there: any CarrierChannel, _ back: any CarrierChannel, _ message: Int, _ count: Int, _ times: SharedArea
-    ) throws -> UInt64 {
-        var wrong: UInt64 = 0
-        for number in 0..<count {
-            let start = Board.now
-            wrong += try RoundTripCells.ask(there, back, message, number..<number + 1)
-            let spent = UInt32(clamping: Board.now - start)
-            times.base.storeBytes(of: spent, toByteOffset: 4 * number, as: UInt32.self)
-        }
-        return wrong
     }
 }

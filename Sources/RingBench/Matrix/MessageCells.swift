@@ -3,36 +3,31 @@ import RingBuffer
 
 /// Messages one way, as many as go.
 enum MessageCells {
-    static func cell(message: Int, count: Int, _ carriers: [any Carrier]) throws -> Cell {
-        let taking = try carriers.filter { try $0.open(message: message) != nil }
-        return Cell(
+    /// - Parameter count: messages in each turn; a sixteenth where each goes through the kernel.
+    static func cell(message: Int, count: Int, _ carriers: [any Carrier]) -> Cell {
+        Cell(
             id: "messages-\(message)", title: "\(ByteText.of(message)) messages", unit: "M/s", lowerIsBetter: false,
-            contenders: taking.map { carrier in
-                Contender(name: carrier.name) { pair in
-                    try measure(carrier, message, carrier is KernelCarrier ? max(count / 16, 200) : count, pair)
+            contenders: carriers.map { carrier in
+                let own = carrier.sleeps ? max(count / 16, 200) : count
+                return Contender(name: carrier.name) {
+                    let outcome = try carry(carrier, message, warm: max(100, own / 20), own, $0)
+                    return Measurement(
+                        value: Double(own) * 1000 / Double(outcome.nanoseconds), regime: outcome.regime)
                 }
             })
     }
 
-    private static func measure(
-        _ carrier: any Carrier, _ message: Int, _ count: Int, _ pair: ProcessPair
-    ) throws -> Measurement {
-        let (warm, hot) = (try carrier.open(message: message), try carrier.open(message: message))
-        guard let warm, let hot else { throw Self.closed(carrier) }
-        let few = max(100, count / 20)
-        let outcome = try pair.run(
+    /// - Parameter warm: so many go before, through the same memory: pages are touched, connections made, buffers
+    ///   grown.
+    static func carry(
+        _ carrier: any Carrier, _ message: Int, warm: Int, _ count: Int, _ pair: ProcessPair
+    ) throws -> ProcessPair.Outcome {
+        let channel = try carrier.opened(message)
+        return try pair.run(
+            carrier.name,
+            .init(prepare: { try channel.produce(count: warm) }, sending: { try channel.produce(count: count) }),
             .init(
-                prepare: { try warm.produce(count: few) },
-                work: {
-                    try hot.produce(count: count); return 0
-                }),
-            .init(prepare: { _ = try warm.consume(count: few) }, work: { try hot.consume(count: count) })
-        ).checked(carrier.name)
-        return Measurement(value: Double(count) * 1000 / Double(outcome.nanoseconds), regime: outcome.regime)
-    }
-
-    static func closed(_ carrier: any Carrier) -> BenchError {
-        BenchError(tried: "open \(carrier.name)", happened: "it takes no such messages", remedy: "leave it out")
+                prepare: { try channel.mustConsume(count: warm) }, checking: { try channel.consume(count: count) }))
     }
 }
 

@@ -9,26 +9,44 @@ struct ProcessPair {
     struct Outcome: Equatable {
         /// From the moment when both were ready until the later one had done.
         var nanoseconds: UInt64 = 0
-        /// What the halves say that they found wrong.
-        var wrong: UInt64 = 0
-        /// Nanoseconds for which the one that had to wait longer could have run, and something else did.
+        /// Nanoseconds of that in which something else had the processor, of the half that met more of it.
         var delayed: UInt64 = 0
         /// Nanoseconds in which a cache line went to the other processor and back, before and after.
         var bounceBefore = 0.0
         var bounceAfter = 0.0
     }
 
-    /// One half: what is not counted, and what is; the latter returns how much of it was wrong.
+    /// One half: what is not counted, and what is.
     struct Half {
-        var prepare: () throws -> Void = {}
-        let work: () throws -> UInt64
+        fileprivate let prepare: () throws -> Void
+        fileprivate let work: () throws -> UInt64
+
+        /// The half that looks at what comes.
+        /// - Parameter work: returns how much of it was wrong.
+        init(prepare: @escaping () throws -> Void = {}, checking work: @escaping () throws -> UInt64) {
+            (self.prepare, self.work) = (prepare, work)
+        }
+
+        /// The half that only sends: of what it does nothing can be seen to be wrong.
+        init(prepare: @escaping () throws -> Void = {}, sending work: @escaping () throws -> Void) {
+            self.init(
+                prepare: prepare,
+                checking: {
+                    try work()
+                    return 0
+                })
+        }
+
+        /// The half that has nothing to do.
+        static var idle: Half { Half(sending: {}) }
     }
 
     let processors: [Int32]
     /// Seconds after which a run has failed.
-    var limit: UInt32 = 60
+    let limit: UInt32
 
-    init() throws {
+    init(limit: UInt32 = 60) throws {
+        self.limit = limit
         processors = [cb_processor(0), cb_processor(1)]
         guard processors.allSatisfy({ $0 >= 0 }) else {
             throw BenchError(
@@ -38,62 +56,99 @@ struct ProcessPair {
     }
 
     /// Forks both, and waits for them.
-    func run(_ first: Half, _ second: Half) throws -> Outcome {
+    /// - Parameter name: of what is measured, for an error's text.
+    /// - Throws: ``BenchError`` when one of them failed, or found something that was wrong: no rate is worth anything
+    ///   then.
+    func run(_ name: String, _ first: Half, _ second: Half) throws -> Outcome {
         let board = try Board()
-        var children: [pid_t] = []
+        var children: [Child] = []
+        // However this ends, nobody is left to spin.
+        defer { children.forEach { $0.kill() } }
         for (index, half) in [first, second].enumerated() {
             let child = cb_fork(limit)
             guard child >= 0 else { throw BenchError.system("start a process", "raise the limit on processes") }
             if child == 0 { takePart(index, half, board) }
-            children.append(child)
+            children.append(Child(process: child))
         }
-        try wait(for: children, board)
+        while !children.isEmpty {
+            // The one that fails is not always the one that would be waited for first.
+            let place = try Child.firstToEnd(children)
+            let status = children.remove(at: place).status()
+            guard !cs_wifexited(status) || cs_wexitstatus(status) != 0 else { continue }
+            throw BenchError(
+                tried: "measure \(name)", happened: board.complaint ?? reason(status),
+                remedy: "try it alone, with --only; report it when it happens again")
+        }
         return board.outcome
+    }
+
+    private func reason(_ status: Int32) -> String {
+        if cs_wifexited(status) { return "one of its two processes ended with status \(cs_wexitstatus(status))" }
+        return cs_wtermsig(status) == SIGALRM
+            ? "it had not ended after \(limit) s: something was lost, or nothing has moved"
+            : "one of its two processes was ended by signal \(cs_wtermsig(status))"
     }
 
     /// In the child; never returns.
     private func takePart(_ index: Int, _ half: Half, _ board: Board) -> Never {
-        guard cb_pin(processors[index]) == 0 else { cb_exit(2) }
         do {
+            guard cb_pin(processors[index]) == 0 else {
+                throw BenchError.system("run on processor \(processors[index])", "let this process use it")
+            }
             board.bounce(index, isAfter: false)
             try half.prepare()
+            let delayed = RunDelay.now(processors[index])
             board.meet(index, at: 0)
             board.begin(index)
             let wrong = try half.work()
-            board.end(index, wrong: wrong)
+            board.end(index)
+            guard wrong == 0 else {
+                throw BenchError(
+                    tried: "read what was sent", happened: "\(wrong) or more messages were not those that were sent",
+                    remedy: "the ring, or the queue, is broken")
+            }
             board.meet(index, at: 1)
+            board.note(index, delayed: RunDelay.now(processors[index]).since(delayed))
             board.bounce(index, isAfter: true)
             cb_exit(0)
         } catch {
-            board.complain("\(error)")
+            board.complain(index, "\(error)")
             cb_exit(1)
         }
     }
+}
 
-    private func wait(for children: [pid_t], _ board: Board) throws {
-        var failed: String?
-        var left = try children.map { child in
-            let watch = cb_watch(child)
+/// A process that was forked here.
+private struct Child {
+    let process: pid_t
+
+    /// Waits until one of them has ended.
+    /// - Returns: its place.
+    static func firstToEnd(_ children: [Child]) throws -> Int {
+        var watched: [pollfd] = []
+        defer { watched.forEach { close($0.fd) } }
+        for child in children {
+            let watch = cb_watch(child.process)
             guard watch >= 0 else { throw BenchError.system("watch a process", "use Linux 5.3 or newer") }
-            return (child: child, watch: watch)
+            watched.append(pollfd(fd: watch, events: Int16(POLLIN), revents: 0))
         }
-        while !left.isEmpty {
-            var watched = left.map { pollfd(fd: $0.watch, events: Int16(POLLIN), revents: 0) }
-            poll(&watched, nfds_t(watched.count), -1)
-            // The one that fails is not always the one that would be waited for first.
-            guard let place = watched.firstIndex(where: { $0.revents != 0 }) else { continue }
-            let ended = left.remove(at: place)
-            var status: Int32 = 0
-            waitpid(ended.child, &status, 0)
-            close(ended.watch)
-            if !cs_wifexited(status) || cs_wexitstatus(status) != 0, failed == nil {
-                failed = board.complaint ?? "a process ended with status \(status); it may take \(limit) s"
-                left.forEach { kill($0.child, SIGKILL) }
+        while true {
+            if poll(&watched, nfds_t(watched.count), -1) > 0, let place = watched.firstIndex(where: { $0.revents != 0 })
+            {
+                return place
             }
         }
-        if let failed {
-            throw BenchError(
-                tried: "measure with two processes", happened: failed, remedy: "try it alone, with --only")
-        }
+    }
+
+    /// How it ended; waits for that.
+    func status() -> Int32 {
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0, cs_errno() == EINTR {}
+        return status
+    }
+
+    func kill() {
+        _ = CShim.kill(process, SIGKILL)
+        _ = status()
     }
 }

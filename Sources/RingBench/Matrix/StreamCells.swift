@@ -9,16 +9,13 @@ enum StreamCells {
     static let copiedOut = "ring, copied out and looked at"
     static let inPlace = "ring, looked at in place"
 
-    static func cell(megabytes: Int) -> Cell {
-        let carriers: [any Carrier] =
-            [RingCarrier(capacity: 1 << 20), OneLockRing(capacity: 1 << 20)]
-            + [.unixStream, .pipe, .tcp].map(KernelCarrier.init)
-        return Cell(
+    static var rings: [any Carrier] { [RingCarrier(capacity: 1 << 20), OneLockRing(capacity: 1 << 20)] }
+
+    static func cell(megabytes: Int, _ carriers: [any Carrier]) -> Cell {
+        Cell(
             id: "stream", title: "byte stream, writes of \(ByteText.of(write))", unit: "GB/s", lowerIsBetter: false,
             contenders: [
-                Contender(name: copy) {
-                    try measure(copy, megabytes, .init(work: { 0 }), .init { copyMemory(megabytes) }, $0)
-                }
+                Contender(name: copy) { try copyMemory(megabytes, $0) }
             ]
                 + carriers.map { carrier in
                     Contender(name: carrier.name) { pair in try carry(carrier, megabytes, pair) }
@@ -37,42 +34,33 @@ enum StreamCells {
             contenders: carriers.map { carrier in Contender(name: carrier.name) { try carry(carrier, megabytes, $0) } })
     }
 
-    private static func measure(
-        _ name: String, _ megabytes: Int, _ first: ProcessPair.Half, _ second: ProcessPair.Half, _ pair: ProcessPair
-    ) throws -> Measurement {
-        let outcome = try pair.run(first, second).checked(name)
-        return Measurement(
-            value: Double(megabytes << 20) / Double(outcome.nanoseconds), regime: outcome.regime)
+    private static func measurement(_ megabytes: Int, _ outcome: ProcessPair.Outcome) -> Measurement {
+        Measurement(value: Double(megabytes << 20) / Double(outcome.nanoseconds), regime: outcome.regime)
     }
 
-    private static func copyMemory(_ megabytes: Int) -> UInt64 {
-        let from = PrivateBytes(1 << 20)
-        let to = PrivateBytes(1 << 20)
-        guard let source = from.bytes.baseAddress, let target = to.bytes.baseAddress else { return 1 }
-        for number in 0..<megabytes {
-            source.storeBytes(of: UInt64(number), as: UInt64.self)
-            memcpy(target, source, 1 << 20)
-            if target.load(as: UInt64.self) != UInt64(number) { return 1 }
+    /// In one of the two processes, while the other waits for it.
+    private static func copyMemory(_ megabytes: Int, _ pair: ProcessPair) throws -> Measurement {
+        let size = 1 << 20
+        let (from, to) = (try SharedArea(size), try SharedArea(size))
+        let copy = { (times: Int) -> UInt64 in
+            for number in 0..<times {
+                from.base.storeBytes(of: UInt64(number), as: UInt64.self)
+                memcpy(to.base, from.base, size)
+                if to.base.load(as: UInt64.self) != UInt64(number) { return 1 }
+            }
+            return 0
         }
-        return 0
+        let outcome = try pair.run(
+            Self.copy, .idle, .init(prepare: { _ = copy(4) }, checking: { copy(megabytes) }))
+        return measurement(megabytes, outcome)
     }
 
     private static func carry(_ carrier: any Carrier, _ megabytes: Int, _ pair: ProcessPair) throws -> Measurement {
-        guard let warm = try carrier.open(message: write), let hot = try carrier.open(message: write) else {
-            throw MessageCells.closed(carrier)
-        }
         let count = (megabytes << 20) / write
-        return try measure(
-            carrier.name, megabytes,
-            .init(
-                prepare: { try warm.produce(count: 32) },
-                work: {
-                    try hot.produce(count: count); return 0
-                }),
-            .init(prepare: { _ = try warm.consume(count: 32) }, work: { try hot.consume(count: count) }), pair)
+        return measurement(megabytes, try MessageCells.carry(carrier, write, warm: 64, count, pair))
     }
 
-    /// The consumer looks at a word of each line.
+    /// The consumer looks at a byte of each line.
     private static func look(
         _ name: String, _ megabytes: Int, _ pair: ProcessPair,
         _ consume: @escaping (ConsumerEnd) -> (Int) throws -> UInt64
@@ -80,16 +68,13 @@ enum StreamCells {
         let ends = try RingEnds(capacity: 1 << 20)
         let few = 4 << 20
         let total = megabytes << 20
-        return try measure(
-            name, megabytes,
-            .init(
-                prepare: { try ends.producer.fill(few) },
-                work: {
-                    try ends.producer.fill(total); return 0
-                }),
+        let outcome = try pair.run(
+            name,
+            .init(prepare: { try ends.producer.fill(few) }, sending: { try ends.producer.fill(total) }),
             .init(
                 prepare: { _ = try consume(ends.consumer)(few) },
-                work: { try consume(ends.consumer)(total) == UInt64(total / 64) ? 0 : 1 }), pair)
+                checking: { try consume(ends.consumer)(total) == UInt64(total / 64) ? 0 : 1 }))
+        return measurement(megabytes, outcome)
     }
 }
 

@@ -65,9 +65,10 @@ enum BenchGoals {
         rule(
             "pump, there and back, against the same relay over TCP", "pump-round-trip", pump, .atMost,
             near: (0.75, 0.64), far: (0.5, 0.41)
-        ) { $0 == "the same relay over TCP" },
+        ) { $0 == relay },
     ]
 
+    static let relay = "the same relay over TCP"
     static let pump = "pump: socket, agent, ring, agent, socket"
     static let otherQueues: Set<String> = ["Boost spsc_queue", "atomic_queue SPSC", "rigtorp SPSCQueue"]
 
@@ -101,6 +102,7 @@ enum BenchGoals {
         guard let own = cell.series(rule.name), !peers.isEmpty else {
             return GoalResult(goal, ratios: [], note: "the peer is missing")
         }
+        let against = peers.count > 1 ? ", against \(peers.joined(separator: ", "))" : ""
         let ratios = worst(own, peers.compactMap(cell.series), regime, rule.sense)
         let all = own.regimes.count
         let discarded = own.regimes.count { !CacheRegime.counting.contains($0) }
@@ -108,9 +110,10 @@ enum BenchGoals {
             return GoalResult(goal, ratios: [], note: "\(discarded) of \(all) rounds discarded: no verdict")
         }
         guard ratios.count >= enough else {
-            return GoalResult(goal, ratios: [], note: "\(ratios.count) rounds with the processors \(regime.rawValue)")
+            return GoalResult(
+                goal, ratios: [], note: "of \(all) rounds \(ratios.count) were with the processors \(regime.rawValue)")
         }
-        return GoalResult(goal, ratios: ratios, note: "\(ratios.count) rounds")
+        return GoalResult(goal, ratios: ratios, note: "\(ratios.count) rounds\(against)")
     }
 
     /// Against the best peer of each round.

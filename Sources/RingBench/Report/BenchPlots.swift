@@ -47,7 +47,8 @@ enum BenchPlots {
         guard !lines.isEmpty else { return nil }
         return LinePlot(
             title: "64 B there and back, processors \(regime.rawValue)",
-            x: .init(title: "percentile", marks: BenchTable.percents.map { (100 / (100 - $0), "\($0) %") }),
+            x: .init(
+                title: "percentile", marks: BenchTable.percents.map { (100 / (100 - $0), BenchTable.percentText($0)) }),
             y: .init(title: "ns", marks: powersOfTen(lines)), lines: lines)
     }
 

@@ -41,6 +41,10 @@ enum BenchTable {
 
     static let percents: [Double] = [50, 90, 99, 99.9, 99.99]
 
+    static func percentText(_ percent: Double) -> String {
+        percent.rounded() == percent ? "\(Int(percent)) %" : "\(percent) %"
+    }
+
     private static func latencies(_ cell: CellRecord, _ regime: CacheRegime) -> String? {
         let rows = cell.series.compactMap { series -> String? in
             guard let profile = series.latencies[regime] else { return nil }
@@ -48,7 +52,7 @@ enum BenchTable {
             return "| \(series.name) | \(values.joined(separator: " | ")) |"
         }
         guard !rows.isEmpty else { return nil }
-        let head = percents.map { $0.rounded() == $0 ? "\(Int($0)) %" : "\($0) %" } + ["largest", "round trips"]
+        let head = percents.map(percentText) + ["largest", "round trips"]
         return """
             | ns, not exceeded by | \(head.joined(separator: " | ")) |
             |\(String(repeating: "---|", count: head.count + 1))
@@ -75,6 +79,7 @@ enum BenchCSV {
 
     /// As RFC 4180 has it.
     private static func quoted(_ text: String) -> String {
-        text.contains { $0 == "," || $0 == "\"" } ? "\"\(text.replacing("\"", with: "\"\""))\"" : text
+        text.contains { [",", "\"", "\n", "\r", "\r\n"].contains($0) }
+            ? "\"\(text.replacing("\"", with: "\"\""))\"" : text
     }
 }

@@ -21,8 +21,11 @@ struct LatencyProfile: Codable, Equatable {
     var count: UInt64 { counts.reduce(0, +) }
 
     /// The value that so many of a hundred do not exceed, to the bucket; 0 where there are none.
+    /// - Parameter percent: to the hundredth.
     func percentile(_ percent: Double) -> UInt32 {
-        let wanted = max(1, UInt64((Double(count) * percent / 100).rounded(.up)))
+        // In whole numbers: 99.9 is none that a Double has, and a ceiling would make one more of it.
+        let share = UInt64((percent * 100).rounded())
+        let wanted = max(1, (count * share + 9999) / 10_000)
         var seen: UInt64 = 0
         for (bucket, count) in counts.enumerated() {
             seen += count

@@ -67,21 +67,28 @@ struct LinePlot {
 
     private func draw(_ line: Line, _ index: Int) -> [String] {
         let colour = Self.colours[index % Self.colours.count]
+        // Where the colours begin again.
+        let isDashed = index >= Self.colours.count
         let points = line.points.map { (horizontal($0.x), vertical($0.y)) }
         let dots = points.map { "<circle cx=\"\(number($0.0))\" cy=\"\(number($0.1))\" r=\"3\" fill=\"\(colour)\"/>" }
         let (start, row) = (Self.width - Self.right + 20, Self.top + 20 * Double(index))
-        return [stroke(points, colour, 2)] + dots + [
-            stroke([(start, row), (start + 20, row)], colour, 3), text(line.name, start + 28, row + 4, "start"),
+        return [stroke(points, colour, 2, isDashed)] + dots + [
+            stroke([(start, row), (start + 20, row)], colour, 3, isDashed),
+            text(line.name, start + 28, row + 4, "start"),
         ]
     }
 
-    private func stroke(_ points: [(Double, Double)], _ colour: String, _ width: Int) -> String {
+    private func stroke(_ points: [(Double, Double)], _ colour: String, _ width: Int, _ isDashed: Bool = false)
+        -> String
+    {
         let places = points.map { "\(number($0.0)),\(number($0.1))" }.joined(separator: " ")
-        return "<polyline points=\"\(places)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"\(width)\"/>"
+        let dashes = isDashed ? " stroke-dasharray=\"6 3\"" : ""
+        return
+            "<polyline points=\"\(places)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"\(width)\"\(dashes)/>"
     }
 
     private func text(_ text: String, _ x: Double, _ y: Double, _ anchor: String, _ size: Int = 12) -> String {
-        let safe = text.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
+        let safe = text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
         return
             "<text x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\" font-size=\"\(size)\">\(safe)</text>"
     }
