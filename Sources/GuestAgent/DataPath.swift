@@ -64,6 +64,8 @@ final class DataPath {
     let channels: [Channel]
     var connections: [Connection?]
     var clients: [ControlClient?] = []
+    /// Programs that have connected to the control socket.
+    var arrivals: UInt64 = 0
     let events: EventPoll
     let doorbell: Doorbell
     let descriptors: Descriptors

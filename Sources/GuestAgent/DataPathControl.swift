@@ -17,8 +17,13 @@ final class ControlClient {
     var wantsJSON = false
     /// Heartbeats since it connected; it is let go when its request takes too long.
     var age = 0
+    /// How many had connected before it.
+    let order: UInt64
 
-    init(socket: Int32) { self.socket = socket }
+    init(socket: Int32, order: UInt64) {
+        self.socket = socket
+        self.order = order
+    }
 }
 
 /// The control socket: who asks, and what they are answered.
@@ -45,22 +50,33 @@ extension DataPath {
             return
         }
         if slot == clients.count { clients.append(nil) }
-        clients[slot] = ControlClient(socket: socket)
+        arrivals &+= 1
+        clients[slot] = ControlClient(socket: socket, order: arrivals)
+        // It asks at once, most likely.
+        serveClient(slot)
     }
 
     /// Whoever connects asks at once: of those that have not, the oldest is let go, so that they keep nobody out.
     /// - Returns: its slot, or `maximumClients` where all have asked.
     private func makeRoom() -> Int {
-        var oldest = Self.maximumClients
-        var age = -1
-        for slot in clients.indices {
-            guard let client = clients[slot], client.request.count < ControlProtocol.size, client.age > age else {
-                continue
+        for _ in clients.indices {
+            var oldest = Self.maximumClients
+            var order = UInt64.max
+            for slot in clients.indices {
+                guard let client = clients[slot], client.request.count < ControlProtocol.size, client.order < order
+                else { continue }
+                (oldest, order) = (slot, client.order)
             }
-            (oldest, age) = (slot, client.age)
+            guard oldest < Self.maximumClients else { break }
+            // What it has said by now counts.
+            serveClient(oldest)
+            guard let client = clients[oldest] else { return oldest }
+            if client.request.count < ControlProtocol.size {
+                abandonClient(oldest)
+                return oldest
+            }
         }
-        if oldest < Self.maximumClients { abandonClient(oldest) }
-        return oldest
+        return Self.maximumClients
     }
 
     func serveClient(_ slot: Int) {

@@ -43,6 +43,7 @@ func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: soc
 
 /// To what is not mapped: a listener or a connection of this library is what TCP's would be.
 private func connectElsewhere(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
+    let inode = raw_inode(fd)
     let identity = Identity(of: fd)
     guard let family = identity.family else { return next_connect(fd, address, length) }
     let isDissolving =
@@ -51,14 +52,20 @@ private func connectElsewhere(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, 
     switch identity {
     case .listener:
         guard isDissolving else { break }
-        return Kernel.isListening(fd) ? withdraw(fd) : 0
+        if Kernel.isListening(fd), !Kernel.isStopped(fd) { stopListening(fd) }
+        return 0
     case .accepted, .connected:
         let isMade: Bool
         if case .connected = identity { isMade = ConnectionState(of: fd) == .established } else { isMade = true }
         guard isMade else { break }
         guard isDissolving else { return fail(EISCONN) }
         // What stands for a connection that is over is a socket that has never been connected.
-        let result = Kernel.put(Temporary { raw_tcp_socket(family.domain) }, inPlaceOf: fd)
+        let fresh = Temporary { raw_tcp_socket(family.domain) }
+        guard raw_inode(fd) == inode else {
+            fresh.close()
+            return fail(EBADF)
+        }
+        let result = Kernel.put(fresh, inPlaceOf: fd)
         return result == 0 ? 0 : fail(-result)
     case .foreign: break
     }

@@ -2,7 +2,6 @@
 import CSocketShim
 
 /// The library's `bind`: a mapped port becomes a service that the peer's programs can connect to.
-/// `listen` needs no replacement: it means the same on what stands there then.
 @c(shim_bind)
 func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
     let target = Endpoint(address, length: length)
@@ -22,13 +21,29 @@ func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: sockle
     return result == 0 ? 0 : fail(-result)
 }
 
-/// A listener stops to listen, as TCP's does by `shutdown` for reading, or `connect` to no address: what waits is
-/// refused, and its port stays its own.
-func withdraw(_ fd: Int32) -> Int32 {
-    guard case .listener(let service, let family, let place) = Identity(of: fd) else { return fail(ENOTCONN) }
+/// A listener stops to listen, as TCP's does by `shutdown` for reading, or `connect` to no address: who accepts is
+/// woken, in whichever process; what waits is let go; and its port stays its own.
+func stopListening(_ fd: Int32) {
+    _ = next_shutdown(fd, shutBoth)
+    // With nobody left this says EINVAL, and does not wait.
+    while true {
+        let waiting = next_accept(fd, nil, nil)
+        guard waiting >= 0 else { return }
+        _ = raw_close(waiting)
+    }
+}
+
+/// The library's `listen`. It means the same on what stands for a service, but for a listener that was stopped: the
+/// kernel never lets that one be reached again, and a fresh one takes its place and name.
+@c(shim_listen)
+func shimListen(_ fd: Int32, _ backlog: Int32) -> Int32 {
+    let inode = raw_inode(fd)
+    guard case .listener(let service, let family, let place) = Identity(of: fd), Kernel.isListening(fd),
+        Kernel.isStopped(fd)
+    else { return next_listen(fd, backlog) }
     let result = ServiceSocket(
         service: service, family: family, isLoopback: Kernel.isLoopbackListener(fd), isShared: place != nil
-    ).reopen(inPlaceOf: fd, at: place)
+    ).resume(inPlaceOf: fd, inode, at: place, backlog)
     return result == 0 ? 0 : fail(-result)
 }
 
@@ -55,25 +70,37 @@ private struct ServiceSocket {
         return Kernel.put(stream, inPlaceOf: fd)
     }
 
-    /// A listener that listens no more keeps its name, and may listen again.
-    func reopen(inPlaceOf fd: Int32, at place: UInt8?) -> Int32 {
+    /// - Parameter inode: of the listener that was stopped; another thread may use its number again.
+    func resume(inPlaceOf fd: Int32, _ inode: UInt64, at place: UInt8?, _ backlog: Int32) -> Int32 {
         let folder = openFolder()
-        guard folder.fd >= 0 else { return folder.fd }
+        guard folder.fd >= 0 else { return -EADDRINUSE }
         let stream = Temporary.stream()
         var result = stream.fd < 0 ? stream.fd : 0
+        // Another process that has the listener may have been faster, and then it is the one that is reached.
+        if result == 0, answers(at: place) { result = -EADDRINUSE }
         if result == 0 {
             _ = path(place).withCString { raw_unlink($0) }
             result = bind(stream.fd, at: place)
         }
+        if result == 0, next_listen(stream.fd, backlog) != 0 { result = -shim_errno() }
         Self.close(folder)
-        guard result == 0 else {
+        guard result == 0, raw_inode(fd) == inode else {
             stream.close()
-            return result
+            return result == 0 ? -EBADF : -EADDRINUSE
         }
         if isLoopback { Kernel.setLoopbackListener(stream.fd) }
-        // Wakes who accepts, in whichever process: there is nothing to come.
-        _ = next_shutdown(fd, shutBoth)
         return Kernel.put(stream, inPlaceOf: fd)
+    }
+
+    /// Whether somebody who listens has the name: all but a refusal says so.
+    private func answers(at place: UInt8?) -> Bool {
+        guard let address = UnixAddress(path(place), isPath: true) else { return true }
+        let probe = Temporary.stream()
+        guard probe.fd >= 0 else { return true }
+        _ = raw_fcntl(probe.fd, F_SETFL, Int(O_NONBLOCK))
+        let result = address.connect(probe.fd)
+        probe.close()
+        return result != -ECONNREFUSED && result != -ENOENT
     }
 
     /// Takes the service, or a place beside those that share it.
@@ -138,8 +165,11 @@ private struct ServiceSocket {
             _ = path.withCString { raw_unlink($0) }
             result = address.bind(stream)
         }
-        if result == 0 { _ = path.withCString { raw_chmod_socket($0, mode) } }
-        return result
+        guard result == 0 else { return result }
+        let file = Temporary { path.withCString { raw_open_path($0) } }
+        if file.fd >= 0 { _ = raw_chmod_socket(file.fd, mode) }
+        file.close()
+        return 0
     }
 
     private func folderIsShared() -> Bool {
@@ -151,10 +181,10 @@ private struct ServiceSocket {
     /// Whether a socket still stands behind the path. A datagram socket asks, because the answer to it
     /// is "wrong type" if one does, listening or not, and a program that listens notices nothing.
     private func isAlive(_ address: UnixAddress) -> Bool {
-        let probe = raw_unix_datagram()
-        guard probe >= 0 else { return true }
-        let result = address.connect(probe)
-        _ = raw_close(probe)
+        let probe = Temporary { raw_unix_datagram() }
+        guard probe.fd >= 0 else { return true }
+        let result = address.connect(probe.fd)
+        probe.close()
         return result != -ECONNREFUSED && result != -ENOENT
     }
 

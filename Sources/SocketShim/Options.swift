@@ -18,7 +18,7 @@ func shimSetsockopt(
     switch option {
     case .identity, .unknown: return fail(ENOPROTOOPT)
     case .refused: return fail(EOPNOTSUPP)
-    case .congestion: return isKnownAlgorithm(value, length) ? 0 : fail(ENOENT)
+    case .congestion: return length == 0 ? fail(EINVAL) : isKnownAlgorithm(value, length) ? 0 : fail(ENOENT)
     case .original: return fail(ENOPROTOOPT)
     case .number, .shared, .structure, .credentials, .absent:
         guard value != nil || length == 0 else { return fail(EFAULT) }
@@ -33,6 +33,7 @@ func shimGetsockopt(
     _ length: UnsafeMutablePointer<socklen_t>?
 ) -> Int32 {
     if level == SOL_SOCKET, name == SO_ERROR { return connectionError(fd, value, length) }
+    if level == SOL_SOCKET, name == SO_ACCEPTCONN { return listening(fd, value, length) }
     guard let option = InternetOption(level: level, name: name), let family = Identity(of: fd).family else {
         return next_getsockopt(fd, level, name, value, length)
     }
@@ -51,6 +52,7 @@ func shimGetsockopt(
         // TCP_CA_NAME_MAX is 16.
         let name: StaticString = "cubic"
         let count = min(room, 16)
+        guard count < 8 || raw_is_writable(value, count) != 0 else { return fail(EFAULT) }
         for index in 0..<count {
             let byte = index < name.utf8CodeUnitCount ? name.utf8Start[index] : 0
             value.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
@@ -68,6 +70,7 @@ func shimGetsockopt(
     case .structure:
         // All zeros says "nothing known"; the first byte of TCP_INFO is the state.
         let count = level == tcpProtocol ? min(room, 104) : 0
+        guard count < 8 || raw_is_writable(value, count) != 0 else { return fail(EFAULT) }
         for index in 0..<count { value.storeBytes(of: 0, toByteOffset: index, as: UInt8.self) }
         if count > 0 { value.storeBytes(of: connectionState(fd), as: UInt8.self) }
         length.pointee = socklen_t(count)
@@ -86,7 +89,7 @@ func shimGetsockopt(
 private func connectionState(_ fd: Int32) -> UInt8 {
     let (established, closed): (UInt8, UInt8) = (1, 7)
     switch Identity(of: fd) {
-    case .foreign, .listener: return Kernel.isListening(fd) ? 10 : closed
+    case .foreign, .listener: return Kernel.isListening(fd) && !Kernel.isStopped(fd) ? 10 : closed
     case .accepted: break
     case .connected:
         switch ConnectionState(of: fd) {
@@ -126,6 +129,17 @@ private func connectionError(
     default: return 0
     }
     return store(error, value, room: 4, length)
+}
+
+/// SO_ACCEPTCONN: one that was stopped listens no more.
+private func listening(
+    _ fd: Int32, _ value: UnsafeMutableRawPointer?, _ length: UnsafeMutablePointer<socklen_t>?
+) -> Int32 {
+    let result = next_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value, length)
+    guard result == 0, let value, let length, length.pointee >= 4, value.loadUnaligned(as: Int32.self) == 1,
+        isListener(fd) != 0, Kernel.isStopped(fd)
+    else { return result }
+    return store(0, value, room: 4, length)
 }
 
 private func store(
@@ -209,7 +223,7 @@ private enum InternetOption {
             switch name {
             case IP_TTL: return .number(64)
             case IP_OPTIONS: return .structure
-            case IP_MTU: return .number(65_536)  // the loopback's
+            case IP_MTU: return .number(65_535)  // the loopback's
             default: return .number(0)
             }
         }

@@ -80,9 +80,10 @@ func shimShutdown(_ fd: Int32, _ how: Int32) -> Int32 {
     case .foreign: isStream = false
     case .listener:
         guard how >= shutReading, how <= shutBoth else { return fail(EINVAL) }
-        guard Kernel.isListening(fd) else { return fail(ENOTCONN) }
+        guard Kernel.isListening(fd), !Kernel.isStopped(fd) else { return fail(ENOTCONN) }
         // A listener has nothing to write: TCP takes no notice.
-        return how == shutWriting ? 0 : withdraw(fd)
+        if how != shutWriting { stopListening(fd) }
+        return 0
     }
     // TCP knows nothing of a connection whose directions are both over.
     if isStream, StreamEnd.isOver(fd) { return fail(ENOTCONN) }

@@ -10,10 +10,11 @@ struct Temporary: ~Copyable {
 
     /// - Parameter make: a call that does not wait, and gives a descriptor or a negative errno.
     init(_ make: () -> Int32) {
-        shim_begin_change()
+        var mask: UInt64 = 0
+        shim_begin_change(&mask)
         fd = make()
         place = shim_keep(fd)
-        shim_end_change()
+        shim_end_change(&mask)
     }
 
     /// One that is kept already.
@@ -26,9 +27,10 @@ struct Temporary: ~Copyable {
     /// them are kept. Forgotten first: the number may be somebody else's as soon as it is closed.
     consuming func close() {
         guard fd >= 0 else { return }
-        shim_begin_change()
+        var mask: UInt64 = 0
+        shim_begin_change(&mask)
         shim_forget(place)
         _ = raw_close(fd)
-        shim_end_change()
+        shim_end_change(&mask)
     }
 }

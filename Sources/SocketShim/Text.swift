@@ -57,8 +57,8 @@ struct Text: ~Copyable {
         withBytes { body(UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
     }
 
-    /// Writes the text and a line feed to standard error, in one call, where it is what it was when the program started,
-    /// or a terminal: a program may have a file or socket of its own in that place.
+    /// Writes the text and a line feed to standard error, in one call, where that is what it was when the program
+    /// started: a program may have a file, a socket or a device of its own in that place.
     consuming func writeAsLine() {
         append(byte: 0x0A)
         guard raw_is_text_output() != 0 else { return }

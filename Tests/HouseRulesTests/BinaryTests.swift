@@ -43,7 +43,7 @@ struct BinaryTests {
         // Nothing, so that one file loads under glibc and musl.
         #expect(facts.needed == [])
         let calls = ["connect", "bind", "accept", "accept4", "getsockname", "getpeername", "getsockopt", "setsockopt"]
-        let streams = ["shutdown", "read", "readv", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg"]
+        let streams = ["listen", "shutdown", "read", "readv", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg"]
         let fortified = ["__read_chk", "__recv_chk", "__recvfrom_chk"]
         #expect(facts.defined == Set(calls + streams + fortified))
         // glibc warns of programs at a fixed address that take the address of one.

@@ -106,6 +106,20 @@ struct ShimFaultTests {
         #expect(result.lines == ["strange descriptors: 0"], "\(result.errors)")
     }
 
+    @Test("a listener that one thread stops and another closes is gone, and its port free", arguments: Variant.built)
+    func stopping(_ variant: Variant) throws {
+        let result = try Probe.run(variant, "stopping", .v4, port: 3240, runtimeDirectory: ScratchFolder())
+        #expect(result.lines.filter { $0 != "bind: ok" } == ["stopped: 100, more descriptors than before: 0"])
+    }
+
+    @Test("a listener of two processes is stopped for both, as over TCP", arguments: Variant.built)
+    func sharedStop(_ variant: Variant) throws {
+        let port = try TCPListener.freePort(.v4)
+        let overTCP = try Probe.run(variant, "shared-stop", .v4, port: port, runtimeDirectory: nil)
+        let overRing = try Probe.run(variant, "shared-stop", .v4, port: port, runtimeDirectory: ScratchFolder())
+        #expect(overRing.lines == overTCP.lines && overTCP.lines.count > 8, "\(overRing.lines) \(overTCP.lines)")
+    }
+
     @Test("who keeps the folder of services locked keeps nobody from listening", arguments: Variant.built)
     func lockedFolder(_ variant: Variant) throws {
         let folder = try ScratchFolder()

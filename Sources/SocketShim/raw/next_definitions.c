@@ -30,6 +30,7 @@ static __attribute__((noinline)) void *look_up(const char *name) {
 
 static __typeof__(&connect) found_connect;
 static __typeof__(&bind) found_bind;
+static __typeof__(&listen) found_listen;
 static __typeof__(&accept) found_accept;
 static __typeof__(&accept4) found_accept4;
 static __typeof__(&getsockname) found_getsockname;
@@ -46,6 +47,11 @@ int next_connect(int fd, const struct sockaddr *address, socklen_t length) {
 int next_bind(int fd, const struct sockaddr *address, socklen_t length) {
   NEXT(bind)
   return next(fd, address, length);
+}
+
+int next_listen(int fd, int backlog) {
+  NEXT(listen)
+  return next(fd, backlog);
 }
 
 int next_accept(int fd, struct sockaddr *address, socklen_t *length) {
@@ -186,6 +192,7 @@ static __attribute__((constructor)) void prepare(void) {
   shim_settings();
   found_connect = (__typeof__(&connect))look_up("connect");
   found_bind = (__typeof__(&bind))look_up("bind");
+  found_listen = (__typeof__(&listen))look_up("listen");
   found_accept = (__typeof__(&accept))look_up("accept");
   found_accept4 = (__typeof__(&accept4))look_up("accept4");
   found_getsockname = (__typeof__(&getsockname))look_up("getsockname");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The calls that this library replaces. They are C, because a program that was linked for a fixed address may take the
-// address of one (which the linker does not let it take from Swift's), and, where they accept, read and send, because a thread that is cancelled in one of
-// them, or a signal handler that throws, unwinds the stack through it, and Swift's functions have no tables for that
-// here. What is decided is decided in Swift (Accepting.swift, Receiving.swift). The program's memory is touched only
-// where the kernel has been there before: a bad pointer is the kernel's to refuse.
+// address of one, which it cannot of Swift's; and because a thread that is cancelled where they accept, read or send,
+// or a signal handler that throws, unwinds the stack through them, and Swift's functions have no tables for that here.
+// What is decided is decided in Swift. The program's memory is touched only where the kernel has been there before: a
+// bad pointer is the kernel's to refuse.
 #define _GNU_SOURCE 1
 #include "socket_shim_raw.h"
 #include <stddef.h>
@@ -24,10 +24,18 @@ static ssize_t received(int fd, ssize_t result, int wanted) {
   return result > 0 ? result : shim_received(fd, result, wanted);
 }
 
+// A listener that was stopped says so also where nobody is to wait.
+static int nobody(int fd) {
+  int error = errno;
+  errno = error == EAGAIN && raw_poll(fd, POLLRDHUP, 0) > 0 ? EINVAL : error;
+  return -1;
+}
+
 #pragma GCC visibility push(default)
 
 int connect(int fd, const struct sockaddr *address, socklen_t length) { return shim_connect(fd, address, length); }
 int bind(int fd, const struct sockaddr *address, socklen_t length) { return shim_bind(fd, address, length); }
+int listen(int fd, int backlog) { return shim_listen(fd, backlog); }
 int shutdown(int fd, int how) { return shim_shutdown(fd, how); }
 
 int getsockname(int fd, struct sockaddr *address, socklen_t *length) { return shim_getsockname(fd, address, length); }
@@ -44,13 +52,13 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 int accept(int fd, struct sockaddr *address, socklen_t *length) {
   if (!shim_is_listener(fd)) return next_accept(fd, address, length);
   int stream = next_accept(fd, NULL, NULL);
-  return stream < 0 ? stream : shim_accepted(stream, fd, address, length);
+  return stream < 0 ? nobody(fd) : shim_accepted(stream, fd, address, length);
 }
 
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
   if (!shim_is_listener(fd)) return next_accept4(fd, address, length, flags);
   int stream = next_accept4(fd, NULL, NULL, flags);
-  return stream < 0 ? stream : shim_accepted(stream, fd, address, length);
+  return stream < 0 ? nobody(fd) : shim_accepted(stream, fd, address, length);
 }
 
 ssize_t read(int fd, void *bytes, size_t count) { return received(fd, next_read(fd, bytes, count), count > 0); }

@@ -83,7 +83,8 @@ int raw_receive_with(int fd, void *bytes, size_t count, struct shim_kept *descri
   } control;
   struct msghdr message = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  shim_begin_change();
+  uint64_t mask;
+  shim_begin_change(&mask);
   int got = (int)call(SYS_recvmsg, fd, (long)&message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
   struct cmsghdr *found = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
   // A process that may have no more descriptors gets none.
@@ -92,7 +93,7 @@ int raw_receive_with(int fd, void *bytes, size_t count, struct shim_kept *descri
     __builtin_memcpy(&descriptor->fd, CMSG_DATA(found), sizeof descriptor->fd);
     descriptor->place = shim_keep(descriptor->fd);
   }
-  shim_end_change();
+  shim_end_change(&mask);
   return is_cut ? -EMFILE : got;
 }
 
@@ -148,9 +149,11 @@ unsigned raw_mode(const char *path) {
   return call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&status, 0, 0, 0) == 0 ? status.st_mode : 0;
 }
 
-int raw_chmod_socket(const char *path, unsigned mode) {
-  int fd = (int)call(SYS_openat, AT_FDCWD, (long)path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
-  if (fd < 0) return fd;
+int raw_open_path(const char *path) {
+  return (int)call(SYS_openat, AT_FDCWD, (long)path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
+}
+
+int raw_chmod_socket(int fd, unsigned mode) {
   struct stat status = {0};
   int result = (int)call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0);
   if (result == 0 && S_ISSOCK(status.st_mode) && status.st_uid == (uid_t)call(SYS_geteuid, 0, 0, 0, 0, 0, 0)) {
@@ -162,7 +165,6 @@ int raw_chmod_socket(const char *path, unsigned mode) {
     for (int next = 14; (name[next] = name[place]); next++) place++;
     result = (int)call(SYS_fchmodat, AT_FDCWD, (long)name, mode, 0, 0, 0);
   }
-  raw_close(fd);
   return result;
 }
 
@@ -239,6 +241,22 @@ uint32_t raw_random(void) {
   return (uint32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0) * 2654435761u;
 }
 
+void raw_block_signals(uint64_t *mask) {
+  uint64_t all = ~0ull;
+  *mask = 0;
+  call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)mask, 8, 0, 0);
+}
+
+void raw_restore_signals(const uint64_t *mask) { call(SYS_rt_sigprocmask, SIG_SETMASK, (long)mask, 0, 8, 0, 0); }
+
+// The kernel writes this thread's mask, 8 bytes, into each page.
+int raw_is_writable(void *bytes, size_t count) {
+  uintptr_t last = (uintptr_t)bytes + count - 8;
+  for (uintptr_t place = (uintptr_t)bytes; place < last; place = (place | 4095) + 1)
+    if (call(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)place, 8, 0, 0) == -EFAULT) return 0;
+  return call(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)last, 8, 0, 0) != -EFAULT;
+}
+
 void raw_yield(void) { call(SYS_sched_yield, 0, 0, 0, 0, 0, 0); }
 int raw_process(void) { return (int)call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
@@ -250,7 +268,6 @@ void raw_remember_text_output(void) { raw_file(2, &text_output); }
 int raw_is_text_output(void) {
   struct stat status = {0};
   if (call(SYS_fstat, 2, (long)&status, 0, 0, 0, 0) != 0) return 0;
-  if (S_ISCHR(status.st_mode)) return 1;
-  return (S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode)) && status.st_dev == text_output.device &&
-         status.st_ino == text_output.inode;
+  int is_kind = S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
+  return is_kind && status.st_dev == text_output.device && status.st_ino == text_output.inode;
 }

@@ -16,10 +16,20 @@ static uintptr_t keepers[PLACES];
 
 static uintptr_t this_thread(void) { return (uintptr_t)__builtin_thread_pointer(); }
 
-// Threads that are changing what is open and kept, and forks under way: a fork waits for those, and those for it. Neither
-// waits long: a handler of a signal may fork in the midst of one. (In its child that one then counts below 0.)
+// Threads that are changing what is open and kept, and forks under way: a fork waits for those, and those for it.
 static int changing, forking;
+// Whose they are. A child that was made without the handlers below (clone, _Fork) has its parent's, which mean nothing.
+static int process;
 enum { TURNS = 100, MILLISECONDS = 100 };
+
+static void notice_process(void) {
+  int now = raw_process();
+  if (__atomic_load_n(&process, __ATOMIC_ACQUIRE) == now) return;
+  for (int place = 0; place < PLACES; place++) shim_forget(place);
+  __atomic_store_n(&changing, 0, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&forking, 0, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&process, now, __ATOMIC_RELEASE);
+}
 
 // At first by letting others run; a machine that is busy may let them wait.
 static void wait_a_turn(int turn) {
@@ -27,25 +37,35 @@ static void wait_a_turn(int turn) {
   else raw_poll(-1, 0, 1);
 }
 
-void shim_begin_change(void) {
+// No signal comes in between: its handler could fork, or leave by a jump.
+void shim_begin_change(uint64_t *mask) {
+  raw_block_signals(mask);
+  notice_process();
   for (int turn = 0; turn < TURNS + MILLISECONDS; turn++) {
     __atomic_fetch_add(&changing, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&forking, __ATOMIC_SEQ_CST) == 0) return;
+    if (__atomic_load_n(&forking, __ATOMIC_SEQ_CST) <= 0) return;
     __atomic_fetch_sub(&changing, 1, __ATOMIC_SEQ_CST);
     wait_a_turn(turn);
   }
   __atomic_fetch_add(&changing, 1, __ATOMIC_SEQ_CST);
 }
 
-void shim_end_change(void) { __atomic_fetch_sub(&changing, 1, __ATOMIC_SEQ_CST); }
+void shim_end_change(const uint64_t *mask) {
+  __atomic_fetch_sub(&changing, 1, __ATOMIC_SEQ_CST);
+  raw_restore_signals(mask);
+}
 
 static void before_fork(void) {
+  notice_process();
   __atomic_fetch_add(&forking, 1, __ATOMIC_SEQ_CST);
   for (int turn = 0; turn < TURNS + MILLISECONDS && __atomic_load_n(&changing, __ATOMIC_SEQ_CST) > 0; turn++)
     wait_a_turn(turn);
 }
 
-static void after_fork(void) { __atomic_fetch_sub(&forking, 1, __ATOMIC_SEQ_CST); }
+// A handler that has forked in the midst of a fork has a child that comes by here with nothing under way.
+static void after_fork(void) {
+  if (__atomic_fetch_sub(&forking, 1, __ATOMIC_SEQ_CST) <= 0) __atomic_store_n(&forking, 0, __ATOMIC_SEQ_CST);
+}
 
 int shim_keep(int fd) {
   if (fd < 0) return -1;
@@ -68,6 +88,7 @@ void shim_forget(int place) {
 // In the child, which has one thread. A handler of a signal that came in the midst of a call may have forked: what that
 // call has is still in use.
 static void close_others(void) {
+  __atomic_store_n(&process, raw_process(), __ATOMIC_RELEASE);
   __atomic_store_n(&forking, 0, __ATOMIC_SEQ_CST);
   __atomic_store_n(&changing, 0, __ATOMIC_SEQ_CST);
   for (int place = 0; place < PLACES; place++) {
@@ -80,6 +101,7 @@ static void close_others(void) {
 
 // Both C libraries have one of these; glibc's older pthread_atfork is in no shared library.
 static __attribute__((constructor)) void watch_forks(void) {
+  process = raw_process();
   typedef void (*handler)(void);
   int (*at_fork)(handler, handler, handler) = (int (*)(handler, handler, handler))dlsym(RTLD_DEFAULT, "pthread_atfork");
   if (at_fork) {

@@ -89,3 +89,60 @@ static int forking(void) {
   printf("strange descriptors: %d\n", strange);
   return 0;
 }
+
+static void *accept_until_stopped(void *listener) {
+  int fd;
+  while ((fd = accept(*(int *)listener, NULL, NULL)) >= 0) close(fd);
+  // As servers do, at the moment when the one that stops it is still under way.
+  close(*(int *)listener);
+  return NULL;
+}
+
+static int count_open(void) {
+  int count = 0;
+  for (int fd = 0; fd < 256; fd++) count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+// A listener that one thread stops, and the other closes for it; and then another has its port.
+static int stopping(void) {
+  int bound = 0, before = count_open();
+  for (int round = 0; round < 100; round++) {
+    int listener = listening("bind");
+    pthread_t thread;
+    if (listen(listener, 4) != 0 || pthread_create(&thread, NULL, accept_until_stopped, &listener) != 0) return 1;
+    bound++;
+    shutdown(listener, SHUT_RDWR);
+    pthread_join(thread, NULL);
+  }
+  printf("stopped: %d, more descriptors than before: %d\n", bound, count_open() - before);
+  return 0;
+}
+
+// A listener that a child has, too: one stops it for both, and it cannot be stopped again.
+static int shared_stop(void) {
+  char byte;
+  int there[2], back[2], one = 1;
+  if (pipe(there) != 0 || pipe(back) != 0) return 1;
+  int listener = listening("bind");
+  line("listen", listen(listener, 4));
+  pid_t child = fork();
+  if (child == 0) {
+    read(there[0], &byte, 1);
+    line("child's shutdown", shutdown(listener, SHUT_RD));
+    line("child's shutdown again", shutdown(listener, SHUT_RD));
+    write(back[1], "x", 1);
+    _exit(0);
+  }
+  write(there[1], "x", 1);
+  read(back[0], &byte, 1);
+  waitpid(child, NULL, 0);
+  line("accept", accept(listener, NULL, NULL));
+  get("SO_ACCEPTCONN", listener, SOL_SOCKET, SO_ACCEPTCONN);
+  line("shutdown", shutdown(listener, SHUT_RD));
+  close(listener);
+  int other = listening("bind when both are closed");
+  setsockopt(other, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+  line("listen", listen(other, 4));
+  return 0;
+}

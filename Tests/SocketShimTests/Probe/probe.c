@@ -490,7 +490,8 @@ int main(int count, char **arguments) {
   } modes[] = {
       {"client", client}, {"wildcard", wildcard}, {"refused", refused}, {"server", server},
       {"hold", hold}, {"keep-flags", keep_flags}, {"quiet", quiet}, {"others", others},
-      {"own-stderr", own_stderr}, {"own-file", own_file}, {"own-pipe", own_pipe}, {"forking", forking}, {"threads", threads}, {"structures", structures},
+      {"own-stderr", own_stderr}, {"own-file", own_file}, {"own-pipe", own_pipe}, {"forking", forking},
+      {"stopping", stopping}, {"shared-stop", shared_stop}, {"threads", threads}, {"structures", structures},
       {"followers", followers}, {"connecting", connecting}, {"unanswered", unanswered},
       {"waits", waits}, {"burst", burst}, {"lost", lost},
       {"streams", streams}, {"streams-server", streams_server},

@@ -50,7 +50,9 @@ uint64_t raw_inode(int fd);
 // A file's mode; 0 when there is none.
 unsigned raw_mode(const char *_Nonnull path);
 // Of a socket that this process's user owns; what else may lie at the path by now stays as it is.
-int raw_chmod_socket(const char *_Nonnull path, unsigned mode);
+int raw_chmod_socket(int fd, unsigned mode);
+// A descriptor that only names a file (O_PATH), and no symbolic link.
+int raw_open_path(const char *_Nonnull path);
 int raw_open_text(const char *_Nonnull path);
 long raw_read(int fd, void *_Nullable bytes, size_t count);
 long raw_readv(int fd, const struct iovec *_Nullable parts, int count);
@@ -67,11 +69,16 @@ int raw_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
 int raw_epoll_remove(int epoll, int fd);
 uint32_t raw_random(void);
 void raw_yield(void);
+// All signals, for this thread; what was blocked before.
+void raw_block_signals(uint64_t *_Nonnull mask);
+void raw_restore_signals(const uint64_t *_Nonnull mask);
+// Whether so many bytes (8 at least) can be written there: 1, or 0. What is there is lost.
+int raw_is_writable(void *_Nonnull bytes, size_t count);
 // Whether the program's memory can be read there: 1, or 0.
 int raw_is_readable(const void *_Nullable bytes, size_t count);
 int raw_process(void);
-// Whether a line of text written to standard error reaches a person or a log: the file that it was when the program
-// started, or a terminal; not what a program has opened under that number.
+// Whether a line of text written to standard error reaches a person or a log: that is what it was when the program
+// started, and not what the program has opened under that number since.
 int raw_is_text_output(void);
 void raw_remember_text_output(void);
 // A TCP socket of AF_INET or AF_INET6.
@@ -88,8 +95,8 @@ void raw_carry_owner(int from, int to);
 // its copy (temporaries.c). Returns its place, to be forgotten again; -1 where there is none, and a child keeps it.
 int shim_keep(int fd);
 // Around the call that makes one and shim_keep, and around shim_forget and close: no fork comes between them.
-void shim_begin_change(void);
-void shim_end_change(void);
+void shim_begin_change(uint64_t *_Nonnull mask);
+void shim_end_change(const uint64_t *_Nonnull mask);
 void shim_forget(int place);
 
 int shim_errno(void);
@@ -97,6 +104,7 @@ void shim_set_errno(int value);
 
 // The replaced calls as the process would have them without this library.
 int next_connect(int fd, const struct sockaddr *_Nullable address, socklen_t length);
+int next_listen(int fd, int backlog);
 int next_bind(int fd, const struct sockaddr *_Nullable address, socklen_t length);
 int next_accept(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
 int next_accept4(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length, int flags);
@@ -112,6 +120,7 @@ int shim_accepted(int stream, int listener, struct sockaddr *_Nullable address, 
 int shim_refuses(int fd, int flags, int is_sending);
 int shim_is_mapped(int fd, const struct sockaddr *_Nullable address, socklen_t length);
 int shim_connect(int fd, const struct sockaddr *_Nullable address, socklen_t length);
+int shim_listen(int fd, int backlog);
 int shim_bind(int fd, const struct sockaddr *_Nullable address, socklen_t length);
 int shim_getsockname(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
 int shim_getpeername(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
