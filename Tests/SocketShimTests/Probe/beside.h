@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a program has of its own that the library must not touch: standard error, and its children's descriptors. Part of
-// probe.c.
+// What a program has of its own beside the library: standard error, its children's descriptors, its threads' listeners.
+// Part of probe.c.
 
 // A program that closed its standard error and has a socket there must not find a message in it.
 static int own_stderr(void) {
@@ -44,7 +44,8 @@ static int own_pipe(void) {
     _exit(127);
   }
   waitpid(child, &status, 0);
-  printf("ended: %d signal: %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+  int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  printf("ended: %d signal: %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1, signal);
   return 0;
 }
 
