@@ -130,8 +130,8 @@ $(OUT)/ringway: $(AGENT_OBJECTS) $(OBJ)/settings
 # Linked against nothing: what it calls is found in whatever libc the process has, glibc or musl.
 $(OUT)/libringway-preload.so: $(OBJ)/SocketShim.o $(SHIM_C) Sources/SocketShim/exports.map $(OBJ)/settings
 	$(call say,libringway-preload.so)
-	@$(LINK) -shared -Wl,-soname,libringway-preload.so -Wl,-z,nodelete -Wl,--version-script=Sources/SocketShim/exports.map \
-	    $(OBJ)/SocketShim.o $(SHIM_C) -o $@.unstripped
+	@$(LINK) -shared -Wl,-soname,libringway-preload.so -Wl,-z,nodelete \
+	    -Wl,--version-script=Sources/SocketShim/exports.map $(OBJ)/SocketShim.o $(SHIM_C) -o $@.unstripped
 	@$(OBJCOPY) --strip-all $@.unstripped $@
 
 # A peer that misbehaves, for scenarios.
