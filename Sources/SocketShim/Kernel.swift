@@ -59,7 +59,7 @@ enum Kernel {
     static func isListening(_ fd: Int32) -> Bool { option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1 }
 
     /// Whether a listener of this library has been shut down: the kernel has it listen still, and refuses everybody.
-    static func isStopped(_ fd: Int32) -> Bool { raw_poll(fd, Int32(POLLRDHUP), 0) & Int32(POLLRDHUP) != 0 }
+    static func isStopped(_ fd: Int32) -> Bool { raw_poll(fd, SHIM_POLLRDHUP, 0) & SHIM_POLLRDHUP != 0 }
 
     /// The family of a TCP socket that is neither connected nor listening: one that may become a
     /// channel. Nil for everything else, among it UDP sockets with a mapped port.

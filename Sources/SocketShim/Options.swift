@@ -100,7 +100,7 @@ private func connectionState(_ fd: Int32) -> UInt8 {
     }
     if StreamEnd.isOver(fd) { return closed }
     // The peer has ended its direction; or this program has, and the peer's agent knows.
-    if raw_poll(fd, Int32(POLLRDHUP), 0) & Int32(POLLRDHUP) != 0 { return 8 }
+    if raw_poll(fd, SHIM_POLLRDHUP, 0) & SHIM_POLLRDHUP != 0 { return 8 }
     return StreamEnd.Mark.finished.isSet(fd) ? 5 : established
 }
 

@@ -14,6 +14,9 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 
+// POLLRDHUP, which poll.h has for GNU sources only.
+#define SHIM_POLLRDHUP 0x2000
+
 // Every raw_ function returns what the kernel returns: a result, or -errno. None touches errno.
 int raw_unix_stream(void);
 int raw_unix_datagram(void);
