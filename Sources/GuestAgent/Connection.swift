@@ -36,6 +36,8 @@ final class Connection {
     /// The socket may have something to read, or room: edges seen and not yet used up.
     var readable = true
     var writable = true
+    /// The other end of the socket is gone, or says no more: an end is behind what can be read.
+    var hasEnd = false
     /// The local program will send no more.
     var localFinished = false
     /// The socket was told that the peer will send no more.
@@ -83,9 +85,8 @@ final class Connection {
                 if count <= 0 {
                     let error = cs_errno()
                     if count < 0, error == EINTR { continue }
-                    readable = false
                     if count == 0 { localFinished = true } else if error != EAGAIN { failure = error }
-                    if let outward, outward.count == outward.judged { rules?.settle() }
+                    wasEmptied()
                     break
                 }
                 if let outward, outward.unread == 0 {
@@ -101,6 +102,13 @@ final class Connection {
                 }
                 moved += count
                 bytesOut &+= UInt64(count)
+                // That was all there is: another look costs as much as this one, and what comes later is a new edge
+                // (epoll(7)). Not so where an end is behind it, nor with a program's socket: descriptors that come
+                // along (SCM_RIGHTS) cut what is read short.
+                if rules != nil, !hasEnd, count < target.count {
+                    wasEmptied()
+                    break
+                }
             }
             // The rest of a transfer's data is on its way from the kernel, and the peer's kernel waits for all of it:
             // one doorbell for the whole, unless the ring is full before.
@@ -113,6 +121,15 @@ final class Connection {
         if failure != 0 { throw .local(errno: failure) }
         return (moved, ring)
     }
+
+    /// The socket has no more to read for now: what the local kernel had sent, it has given its memory back for.
+    private func wasEmptied() {
+        readable = false
+        if let outward, outward.count == outward.judged { rules?.settle() }
+    }
+
+    /// What a guard keeps back may go on when the other direction has moved.
+    var isHolding: Bool { inward?.isHeld == true || outward?.isHeld == true }
 
     /// The guard has something to say, or has said what found no room in the ring.
     private var hasOwnOutward: Bool { rules?.hasAnswer == true || (outward?.judged ?? 0) > 0 }

@@ -130,6 +130,9 @@ final class DataPath {
         ]
     }
 
+    /// Bytes in one pass that are more than a message.
+    private static let much: UInt64 = 4096
+
     /// Runs until it is told to stop.
     func run() -> ExitCode {
         while !stopping {
@@ -162,10 +165,12 @@ final class DataPath {
         if justHeard > 0 { wasWoken(busy, moved) }
         justHeard = 0
         resumeDoorbell()
-        if busy { lastTraffic = Clock.microseconds() }
+        if busy, settings.spinMicroseconds > 0 || doorbell.descriptor < 0 { lastTraffic = Clock.microseconds() }
         // Nor is a peer looked at that has another byte each time: what it has is taken when the pause is over.
         if pacing.pausedUntil != 0, moved < DoorbellPacing.worth { return false }
-        if busy { return true }
+        // A little is the whole of a message, most likely, and its answer will wake this thread: it is waited for at
+        // once. Behind much there is more, and the peer need not ring for that.
+        if busy, moved >= Self.much || connections.contains(where: { $0?.isHolding == true }) { return true }
         if spins() { return true }
         return !armWakes()
     }
@@ -213,15 +218,14 @@ final class DataPath {
 
     /// Every sleep has a bound: a doorbell is a hint and may be lost.
     func sleepTime() -> Int32 {
-        let now = Clock.microseconds()
-        let untilWithdrawal = withdrawals.left(now)
+        let untilWithdrawal = withdrawals.moment == 0 ? nil : withdrawals.left(Clock.microseconds())
         if let untilWithdrawal { Clock.arm(descriptors.pollTimer, microseconds: untilWithdrawal) }
         if pacing.pausedUntil != 0 { return max(1, Clock.millisecondsUntil(pacing.pausedUntil)) }
         let connected = connections.contains { $0 != nil }
         if doorbell.descriptor >= 0 { return connected ? 100 : 500 }
         guard link.isUp else { return 20 }
         // Without a doorbell: poll soon after traffic, seldom later.
-        let idle = now &- lastTraffic
+        let idle = Clock.microseconds() &- lastTraffic
         let pause: UInt64 = !connected ? 10_000 : idle < 20_000 ? 100 : idle < 1_000_000 ? 1000 : 5000
         Clock.arm(descriptors.pollTimer, microseconds: min(pause, untilWithdrawal ?? pause))
         return 100
@@ -240,6 +244,7 @@ final class DataPath {
         case .channel:
             if event.readable { connections[event.index]?.readable = true }
             if event.writable { connections[event.index]?.writable = true }
+            if event.ended { connections[event.index]?.hasEnd = true }
         case .worker: hearWorker()
         }
     }

@@ -21,6 +21,8 @@ struct Event {
     let index: Int
     let readable: Bool
     let writable: Bool
+    /// The other end is gone, or says no more.
+    let ended: Bool
 }
 
 /// epoll, with events copied out of the kernel's packed structure.
@@ -78,7 +80,7 @@ final class EventPoll {
                     Event(
                         source: source, index: Int(key & 0xFFFF_FFFF),
                         readable: trouble || events & cs_epollin() != 0,
-                        writable: trouble || events & cs_epollout() != 0))
+                        writable: trouble || events & cs_epollout() != 0, ended: trouble))
             }
             i += 1
         }

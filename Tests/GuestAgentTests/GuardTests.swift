@@ -112,4 +112,29 @@ import USBIP
         let bells = try rung() - before
         #expect(before > 0 && bells > 0 && bells <= 64, "\(bells)")
     }
+
+    /// What a connection has had answered takes nothing of what it may have open, however much it is in all: the
+    /// kernel's memory is given back once its answers have been read.
+    @Test(arguments: Setting.withDoorbells)
+    func answeredRequestsTakeNoMemory(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        for side in Guests.Side.allCases { try guests.start(side, ["--spin-us=0"]) }
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
+        let (client, service) = try guests.pair(from: .a, port: USBIPProtocol.port)
+        try client.write(Operation.requestImport(Self.busID))
+        _ = try service.read(40)
+        try service.write(Operation.replyImport(record("1-1", 1, 2)))
+        _ = try client.read(320)
+        let size = 65_535
+        let setup = SetupPacket(requestType: 0xC0, request: 1, length: UInt16(size))
+        let submit = CmdSubmit(transferBufferLength: Int32(size), setup: setup)
+        for seqnum in 1...UInt32(GuardLimits().openBytes / size + 100) {
+            try client.write(
+                PDUHeader(seqnum: seqnum, devid: 0x10002, direction: .in, body: .cmdSubmit(submit)).encode())
+            _ = try service.read(48)
+            let head = PDUHeader(seqnum: seqnum, body: .retSubmit(RetSubmit(actualLength: 64))).encode()
+            try service.write(head + [UInt8](repeating: UInt8(truncatingIfNeeded: seqnum), count: 64))
+            #expect(try client.read(48 + 64).last == UInt8(truncatingIfNeeded: seqnum))
+        }
+    }
 }
