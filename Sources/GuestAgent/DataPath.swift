@@ -240,7 +240,7 @@ final class DataPath {
         case .heartbeat: tick()
         case .pollTimer: _ = Clock.drain(descriptors.pollTimer)
         case .termination: stopping = true
-        case .client: serveClient(event.index)
+        case .client: hear(event.index)
         case .channel:
             if event.readable { connections[event.index]?.readable = true }
             if event.writable { connections[event.index]?.writable = true }

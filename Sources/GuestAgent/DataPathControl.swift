@@ -17,7 +17,7 @@ final class ControlClient {
     var wantsJSON = false
     /// Heartbeats since it connected; it is let go when its request takes too long.
     var age = 0
-    /// How many had connected before it.
+    /// How many had connected before it, and it.
     let order: UInt64
 
     init(socket: Int32, order: UInt64) {
@@ -45,14 +45,24 @@ extension DataPath {
         var slot = clients.firstIndex { $0 == nil } ?? clients.count
         let mayAsk = cs_peer_may_ask(socket, settings.group)
         if slot == Self.maximumClients, mayAsk { slot = makeRoom() }
-        guard slot < Self.maximumClients, mayAsk, events.addInput(socket, .client, index: slot) else {
+        arrivals &+= 1
+        guard slot < Self.maximumClients, mayAsk, events.addInput(socket, .client, index: mark(slot, arrivals)) else {
             close(socket)
             return
         }
         if slot == clients.count { clients.append(nil) }
-        arrivals &+= 1
         clients[slot] = ControlClient(socket: socket, order: arrivals)
         // It asks at once, most likely.
+        serveClient(slot)
+    }
+
+    /// What stands for a client in epoll: its slot, and which client, since what epoll reports at once may be of one
+    /// that made room meanwhile.
+    private func mark(_ slot: Int, _ order: UInt64) -> Int { slot | Int(order & 0x7F_FFFF) << 8 }
+
+    func hear(_ mark: Int) {
+        let slot = mark & 0xFF
+        guard slot < clients.count, let client = clients[slot], self.mark(slot, client.order) == mark else { return }
         serveClient(slot)
     }
 
@@ -159,7 +169,7 @@ extension DataPath {
         client.socket = stream
         client.filling = Int(filling)
         // A program that closes its end has left. Where that cannot be seen, it is when the peer has answered.
-        _ = events.addHangup(stream, .client, index: slot)
+        _ = events.addHangup(stream, .client, index: mark(slot, client.order))
         return true
     }
 

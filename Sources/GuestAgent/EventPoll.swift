@@ -17,7 +17,7 @@ enum EventSource: UInt32 {
 /// One ready descriptor.
 struct Event {
     let source: EventSource
-    /// Channel number or client slot.
+    /// Channel number or client (`DataPath.mark`).
     let index: Int
     let readable: Bool
     let writable: Bool

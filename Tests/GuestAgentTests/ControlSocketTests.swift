@@ -73,4 +73,37 @@ import Testing
         #expect(try guests.status(.a)["counters"] != nil)
         #expect(crowd[0].isClosed(seconds: Guests.patience))
     }
+
+    /// A program that leaves in the moment in which its place is needed does so for itself: what epoll has reported of it
+    /// is not taken for the next one's, who asks for a connection.
+    @Test("an event of the one before is not the next one's", arguments: Setting.withDoorbells)
+    func theOneBefore(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        try guests.start(.a, ["--connect-timeout-ms=600000", "--heartbeat-misses=1000"])
+        try guests.start(.b)
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
+        let own = try #require(try guests.agent(.a).children.first)
+        let listener = try guests.listen(.b, port: 4000)
+        func descriptors() throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/\(own)/fd").count
+        }
+        let before = try descriptors()
+        var crowd: [Stream] = []
+        for number in 0..<DataPath.maximumClients {
+            if number % 50 == 0 { _ = try guests.status(.a) }
+            crowd.append(try Stream(connectedTo: guests.runtime(.a) + "/agent.sock"))
+        }
+        // Every place is taken when all have been accepted; nobody has had to go.
+        let deadline = Deadline(seconds: Guests.patience)
+        while try descriptors() < before + crowd.count, !deadline.isPast { sched_yield() }
+        #expect(try descriptors() == before + crowd.count)
+        kill(own, SIGSTOP)
+        let next = try Stream(connectedTo: guests.runtime(.a) + "/agent.sock")
+        try next.write(ControlProtocol.request(.init(operation: .connect, port: 4000, flags: 0)))
+        crowd.removeFirst()
+        kill(own, SIGCONT)
+        let reply = try #require(ControlProtocol.parseReply(try next.read(ControlProtocol.size)))
+        #expect(reply.result == 0)
+        _ = try listener.accept()
+    }
 }
