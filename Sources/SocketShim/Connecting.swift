@@ -4,6 +4,7 @@ import CSocketShim
 /// The library's `connect`: a TCP connection to a mapped local address becomes a channel.
 @c(shim_connect)
 func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
+    shim_close_abandoned()
     let endpoint = Endpoint(address, length: length)
     guard let target = endpoint, target.isLocal, let service = Settings.service(ofPort: target.port) else {
         Trace.leave("connect", fd, endpoint, Trace.reason(endpoint))
@@ -25,7 +26,7 @@ func shimConnect(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: soc
             localPort = 0
         }
     case .listener(let own, let family, _):
-        guard family == target.family, !Kernel.isListening(fd) else { return fail(EISCONN) }
+        guard family == target.family, !Kernel.isListening(fd) || Kernel.isStopped(fd) else { return fail(EISCONN) }
         localPort = Settings.port(ofService: own)
     case .foreign:
         guard Kernel.familyOfFreshTCPSocket(fd) == target.family else {
@@ -52,21 +53,22 @@ private func connectElsewhere(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, 
     switch identity {
     case .listener:
         guard isDissolving else { break }
-        if Kernel.isListening(fd), !Kernel.isStopped(fd) { stopListening(fd) }
+        if Kernel.isListening(fd), !Kernel.isStopped(fd) { stopListening(fd, inode) }
         return 0
     case .accepted, .connected:
-        let isMade: Bool
-        if case .connected = identity { isMade = ConnectionState(of: fd) == .established } else { isMade = true }
-        guard isMade else { break }
-        guard isDissolving else { return fail(EISCONN) }
-        // What stands for a connection that is over is a socket that has never been connected.
+        var state = ConnectionState.established
+        if case .connected = identity { state = ConnectionState(of: fd) }
+        if state == .pending { break }
+        if state == .established, !isDissolving { return fail(EISCONN) }
+        // What stands for a connection that is over, or was not made, is a socket that has never been connected.
         let fresh = Temporary { raw_tcp_socket(family.domain) }
         guard raw_inode(fd) == inode else {
             fresh.close()
             return fail(EBADF)
         }
         let result = Kernel.put(fresh, inPlaceOf: fd)
-        return result == 0 ? 0 : fail(-result)
+        guard result == 0 else { return fail(-result) }
+        if isDissolving { return 0 }
     case .foreign: break
     }
     return next_connect(fd, address, length)

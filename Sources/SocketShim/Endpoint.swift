@@ -101,7 +101,7 @@ struct Endpoint {
     }
 
     /// Gives a program the address as the kernel would: as much as there is room for, and the full length. The kernel
-    /// writes there first, what it calls the socket: bad pointers are its to refuse.
+    /// writes there first: bad pointers are its to refuse.
     func write(
         to address: UnsafeMutablePointer<sockaddr>?, length: UnsafeMutablePointer<socklen_t>?, of fd: Int32
     ) -> Int32 {
@@ -110,8 +110,12 @@ struct Endpoint {
         }
         guard Int32(bitPattern: length.pointee) >= 0 else { return fail(EINVAL) }
         let room = Int(length.pointee)
-        guard raw_getsockname(fd, address, length) != -EFAULT else { return fail(EFAULT) }
+        let size = family == .v4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
         let target = UnsafeMutableRawPointer(address)
+        var kind: Int32 = 0
+        guard Kernel.canWrite(fd, target, min(room, size)),
+            raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, length) != -EFAULT
+        else { return fail(EFAULT) }
         switch family {
         case .v4:
             var value = sockaddr_in()

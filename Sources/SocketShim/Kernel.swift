@@ -10,6 +10,16 @@ enum Kernel {
         return raw_getsockopt(fd, level, name, &value, &length) == 0 ? value : nil
     }
 
+    /// Whether so many bytes can be written there, for a socket's caller; what is there is lost.
+    static func canWrite(_ fd: Int32, _ bytes: UnsafeMutableRawPointer, _ count: Int) -> Bool {
+        if count >= 8 { return raw_is_writable(bytes, count) != 0 }
+        // The kernel writes a number, or as much of it as there is room for.
+        var length = socklen_t(min(count, 4))
+        guard raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, bytes, &length) == 0 else { return false }
+        length = 4
+        return count <= 4 || raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, bytes + (count - 4), &length) == 0
+    }
+
     static func isConnected(_ fd: Int32) -> Bool {
         var address = sockaddr_un()
         var length = socklen_t(MemoryLayout<sockaddr_un>.size)

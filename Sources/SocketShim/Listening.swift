@@ -23,14 +23,20 @@ func shimBind(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: sockle
 
 /// A listener stops to listen, as TCP's does by `shutdown` for reading, or `connect` to no address: who accepts is
 /// woken, in whichever process; what waits is let go; and its port stays its own.
-func stopListening(_ fd: Int32) {
-    _ = next_shutdown(fd, shutBoth)
-    // With nobody left this says EINVAL, and does not wait.
-    while true {
-        let waiting = next_accept(fd, nil, nil)
-        guard waiting >= 0 else { return }
-        _ = raw_close(waiting)
+/// - Parameter inode: of the listener. As soon as it is stopped a thread that accepts may close it, and open another
+///   one under its number: what is done here is done to a number of its own.
+func stopListening(_ fd: Int32, _ inode: UInt64) {
+    let own = Temporary { raw_fcntl(fd, F_DUPFD_CLOEXEC, 0) }
+    let isSame = raw_inode(own.fd < 0 ? fd : own.fd) == inode
+    if isSame { _ = raw_shutdown(own.fd < 0 ? fd : own.fd, shutBoth) }
+    while isSame, own.fd >= 0 {
+        // With nobody left this says EINVAL, and does not wait.
+        let waiting = Temporary { raw_accept(own.fd) }
+        let isNone = waiting.fd < 0
+        waiting.close()
+        if isNone { break }
     }
+    own.close()
 }
 
 /// The library's `listen`. It means the same on what stands for a service, but for a listener that was stopped: the
@@ -46,6 +52,21 @@ func shimListen(_ fd: Int32, _ backlog: Int32) -> Int32 {
     ).resume(inPlaceOf: fd, inode, at: place, backlog)
     return result == 0 ? 0 : fail(-result)
 }
+
+/// Whether an accepted stream is that of `listen` behind a stop, which only asks whether somebody is there.
+@c(shim_is_probe)
+func isProbe(_ stream: Int32) -> Int32 {
+    var address = sockaddr_un()
+    var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+    guard raw_getpeername(stream, &address, &length) == 0, length > 2 else { return 0 }
+    return withUnsafeBytes(of: &address) { bytes in
+        let name = bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + 2
+        var scanner = Scanner(name, count: Int(length) - 2)
+        return scanner.skip(0) && scanner.skip(probeName) ? 1 : 0
+    }
+}
+
+private var probeName: StaticString { "ringway?" }
 
 /// A service's socket in the runtime directory.
 private struct ServiceSocket {
@@ -92,12 +113,18 @@ private struct ServiceSocket {
         return Kernel.put(stream, inPlaceOf: fd)
     }
 
-    /// Whether somebody who listens has the name: all but a refusal says so.
+    /// Whether somebody who listens has the name: all but a refusal says so. That one's `accept` knows who asked
+    /// (`isProbe`).
     private func answers(at place: UInt8?) -> Bool {
         guard let address = UnixAddress(path(place), isPath: true) else { return true }
         let probe = Temporary.stream()
         guard probe.fd >= 0 else { return true }
         _ = raw_fcntl(probe.fd, F_SETFL, Int(O_NONBLOCK))
+        var name = Text()
+        name.append(byte: 0)
+        name.append(probeName)
+        name.append(decimal: UInt64(raw_random()))
+        _ = UnixAddress(name, isPath: false)?.bind(probe.fd)
         let result = address.connect(probe.fd)
         probe.close()
         return result != -ECONNREFUSED && result != -ENOENT

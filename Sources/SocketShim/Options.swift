@@ -52,7 +52,7 @@ func shimGetsockopt(
         // TCP_CA_NAME_MAX is 16.
         let name: StaticString = "cubic"
         let count = min(room, 16)
-        guard count < 8 || raw_is_writable(value, count) != 0 else { return fail(EFAULT) }
+        guard Kernel.canWrite(fd, value, count) else { return fail(EFAULT) }
         for index in 0..<count {
             let byte = index < name.utf8CodeUnitCount ? name.utf8Start[index] : 0
             value.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
@@ -64,13 +64,14 @@ func shimGetsockopt(
         // Who is at the other end of TCP: nobody that this machine knows. The agent's would be believed.
         var nobody: (Int32, UInt32, UInt32) = (0, .max, .max)
         let count = min(room, 12)
+        guard Kernel.canWrite(fd, value, count) else { return fail(EFAULT) }
         value.copyMemory(from: &nobody, byteCount: count)
         length.pointee = socklen_t(count)
         return 0
     case .structure:
         // All zeros says "nothing known"; the first byte of TCP_INFO is the state.
         let count = level == tcpProtocol ? min(room, 104) : 0
-        guard count < 8 || raw_is_writable(value, count) != 0 else { return fail(EFAULT) }
+        guard Kernel.canWrite(fd, value, count) else { return fail(EFAULT) }
         for index in 0..<count { value.storeBytes(of: 0, toByteOffset: index, as: UInt8.self) }
         if count > 0 { value.storeBytes(of: connectionState(fd), as: UInt8.self) }
         length.pointee = socklen_t(count)

@@ -73,6 +73,7 @@ enum StreamEnd {
 /// The library's `shutdown`: it remembers that the program has ended its direction.
 @c(shim_shutdown)
 func shimShutdown(_ fd: Int32, _ how: Int32) -> Int32 {
+    let inode = raw_inode(fd)
     let isStream: Bool
     switch Identity(of: fd) {
     case .connected: isStream = ConnectionState(of: fd) == .established
@@ -82,7 +83,7 @@ func shimShutdown(_ fd: Int32, _ how: Int32) -> Int32 {
         guard how >= shutReading, how <= shutBoth else { return fail(EINVAL) }
         guard Kernel.isListening(fd), !Kernel.isStopped(fd) else { return fail(ENOTCONN) }
         // A listener has nothing to write: TCP takes no notice.
-        if how != shutWriting { stopListening(fd) }
+        if how != shutWriting { stopListening(fd, inode) }
         return 0
     }
     // TCP knows nothing of a connection whose directions are both over.

@@ -74,8 +74,8 @@ import Testing
         #expect(crowd[0].isClosed(seconds: Guests.patience))
     }
 
-    /// A program that leaves in the moment in which its place is needed does so for itself: what epoll has reported of it
-    /// is not taken for the next one's, who asks for a connection.
+    /// A program that leaves in the moment in which its place is needed does so for itself: what epoll has reported of
+    /// it is not taken for the next one's, who asks for a connection.
     @Test("an event of the one before is not the next one's", arguments: Setting.withDoorbells)
     func theOneBefore(_ setting: Setting) throws {
         let guests = try Guests(setting)

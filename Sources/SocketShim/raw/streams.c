@@ -24,6 +24,13 @@ static ssize_t received(int fd, ssize_t result, int wanted) {
   return result > 0 ? result : shim_received(fd, result, wanted);
 }
 
+// Another process that wants to listen has asked whether somebody does: that is no connection.
+static int is_probe(int stream) {
+  int is_one = stream >= 0 && shim_is_probe(stream);
+  if (is_one) raw_close(stream);
+  return is_one;
+}
+
 // A listener that was stopped says so also where nobody is to wait.
 static int nobody(int fd) {
   int error = errno;
@@ -51,13 +58,17 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 
 int accept(int fd, struct sockaddr *address, socklen_t *length) {
   if (!shim_is_listener(fd)) return next_accept(fd, address, length);
-  int stream = next_accept(fd, NULL, NULL);
+  int stream;
+  do stream = next_accept(fd, NULL, NULL);
+  while (is_probe(stream));
   return stream < 0 ? nobody(fd) : shim_accepted(stream, fd, address, length);
 }
 
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
   if (!shim_is_listener(fd)) return next_accept4(fd, address, length, flags);
-  int stream = next_accept4(fd, NULL, NULL, flags);
+  int stream;
+  do stream = next_accept4(fd, NULL, NULL, flags);
+  while (is_probe(stream));
   return stream < 0 ? nobody(fd) : shim_accepted(stream, fd, address, length);
 }
 

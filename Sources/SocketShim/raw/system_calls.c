@@ -38,6 +38,8 @@ static long call(long number, long a, long b, long c, long d, long e, long f) {
 int raw_unix_stream(void) { return (int)call(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, 0, 0, 0); }
 int raw_tcp_socket(int family) { return (int)call(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC, 0, 0, 0, 0); }
 int raw_unix_datagram(void) { return (int)call(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, 0, 0, 0); }
+int raw_shutdown(int fd, int how) { return (int)call(SYS_shutdown, fd, how, 0, 0, 0, 0); }
+int raw_accept(int fd) { return (int)call(SYS_accept4, fd, 0, 0, SOCK_CLOEXEC, 0, 0); }
 int raw_close(int fd) { return (int)call(SYS_close, fd, 0, 0, 0, 0, 0); }
 
 int raw_connect(int fd, const void *address, socklen_t length) {
@@ -107,7 +109,9 @@ void raw_write_line(int fd, const void *bytes, size_t count) {
   struct timespec none = {0};
   if (call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&broken_pipe, (long)&before, 8, 0, 0) != 0) return;
   call(SYS_rt_sigpending, (long)&pending, 8, 0, 0, 0, 0);
-  long result = call(SYS_write, fd, (long)bytes, (long)count, 0, 0, 0);
+  // A socket may have room, and not so much.
+  long result = call(SYS_sendto, fd, (long)bytes, (long)count, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+  if (result == -ENOTSOCK) result = call(SYS_write, fd, (long)bytes, (long)count, 0, 0, 0);
   if (result == -EPIPE && !(pending & broken_pipe))
     call(SYS_rt_sigtimedwait, (long)&broken_pipe, 0, (long)&none, 8, 0, 0);
   call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
@@ -241,8 +245,14 @@ uint32_t raw_random(void) {
   return (uint32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0) * 2654435761u;
 }
 
+// But for those that a thread raises by what it does: the kernel ends a process that has one of them blocked, and a
+// program that filters its system calls may answer them in SIGSYS's handler.
+#define SIGNAL(number) (1ull << ((number) - 1))
+static const uint64_t raised =
+    SIGNAL(SIGSYS) | SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGILL) | SIGNAL(SIGFPE) | SIGNAL(SIGTRAP);
+
 void raw_block_signals(uint64_t *mask) {
-  uint64_t all = ~0ull;
+  uint64_t all = ~raised;
   *mask = 0;
   call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)mask, 8, 0, 0);
 }
@@ -257,6 +267,7 @@ int raw_is_writable(void *bytes, size_t count) {
   return call(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)last, 8, 0, 0) != -EFAULT;
 }
 
+int raw_signal_stack(void *stack) { return (int)call(SYS_sigaltstack, 0, (long)stack, 0, 0, 0, 0); }
 void raw_yield(void) { call(SYS_sched_yield, 0, 0, 0, 0, 0, 0); }
 int raw_process(void) { return (int)call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
@@ -268,6 +279,8 @@ void raw_remember_text_output(void) { raw_file(2, &text_output); }
 int raw_is_text_output(void) {
   struct stat status = {0};
   if (call(SYS_fstat, 2, (long)&status, 0, 0, 0, 0) != 0) return 0;
-  int is_kind = S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
+  // A service's standard error may be a socket, to the journal.
+  int is_kind =
+      S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode) || S_ISSOCK(status.st_mode);
   return is_kind && status.st_dev == text_output.device && status.st_ino == text_output.inode;
 }

@@ -5,14 +5,18 @@
 #define _GNU_SOURCE 1
 #include "socket_shim_raw.h"
 #include <dlfcn.h>
+#include <signal.h>
 #include <stddef.h>
 
-enum { PLACES = 64 };
+enum { PLACES = 512 };
 
 // A word for each: the descriptor and 1, or 0 for a place that is free.
 static unsigned kept[PLACES];
 // Which thread keeps it, by where it has its thread-local memory: in a child that is where it was in the parent.
 static uintptr_t keepers[PLACES];
+// Where on its stack, and what file it is: the program may close all numbers that it does not know, and use them again.
+static uintptr_t frames[PLACES];
+static struct raw_file files[PLACES];
 
 static uintptr_t this_thread(void) { return (uintptr_t)__builtin_thread_pointer(); }
 
@@ -73,6 +77,8 @@ int shim_keep(int fd) {
     unsigned nothing = 0;
     if (!__atomic_compare_exchange_n(&kept[place], &nothing, (unsigned)fd + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
       continue;
+    frames[place] = (uintptr_t)__builtin_frame_address(0);
+    raw_file(fd, &files[place]);
     __atomic_store_n(&keepers[place], this_thread(), __ATOMIC_RELEASE);
     return place;
   }
@@ -85,6 +91,33 @@ void shim_forget(int place) {
   __atomic_store_n(&kept[place], 0, __ATOMIC_RELEASE);
 }
 
+static void close_kept(int place, int fd) {
+  struct raw_file file = {0};
+  if (raw_file(fd, &file) >= 0 && file.inode == files[place].inode && file.device == files[place].device) raw_close(fd);
+  shim_forget(place);
+}
+
+static int is_on_signal_stack(void) {
+  stack_t stack = {0};
+  return raw_signal_stack(&stack) != 0 || stack.ss_flags & SS_ONSTACK;
+}
+
+// Stacks grow downwards: what was kept below where this thread is now belongs to calls that are over. A handler that
+// has a stack of its own may be above the call that it came into.
+void shim_close_abandoned(void) {
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  for (int place = 0; place < PLACES; place++) {
+    unsigned word = __atomic_load_n(&kept[place], __ATOMIC_ACQUIRE);
+    if (word == 0 || __atomic_load_n(&keepers[place], __ATOMIC_ACQUIRE) != this_thread() || frames[place] > here)
+      continue;
+    if (is_on_signal_stack()) return;
+    uint64_t mask;
+    shim_begin_change(&mask);
+    close_kept(place, (int)word - 1);
+    shim_end_change(&mask);
+  }
+}
+
 // In the child, which has one thread. A handler of a signal that came in the midst of a call may have forked: what that
 // call has is still in use.
 static void close_others(void) {
@@ -94,8 +127,7 @@ static void close_others(void) {
   for (int place = 0; place < PLACES; place++) {
     unsigned word = __atomic_load_n(&kept[place], __ATOMIC_ACQUIRE);
     if (word == 0 || __atomic_load_n(&keepers[place], __ATOMIC_ACQUIRE) == this_thread()) continue;
-    raw_close((int)word - 1);
-    shim_forget(place);
+    close_kept(place, (int)word - 1);
   }
 }
 

@@ -54,6 +54,13 @@ static int connecting(void) {
     ready("poll", fd, POLLOUT, 30000);
     for (int i = 0; i < 3; i++) line("recv", recv(fd, bytes, sizeof bytes, 0));
     get("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
+    // Given up, it is a socket as any other.
+    struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    line("connect to no address", connect(fd, &nowhere, sizeof nowhere));
+    length = sizeof address;
+    line("getpeername", getpeername(fd, (struct sockaddr *)&address, &length));
+    length = fill(&address, 0, port);
+    line("connect again", connect(fd, (struct sockaddr *)&address, length));
     return 0;
   }
   names(fd);

@@ -377,6 +377,7 @@ static int followers(void) {
 #include "listeners.h"
 #include "many.h"
 #include "beside.h"
+#include "escapes.h"
 
 // errno is untouched by a call that works.
 static int quiet(void) {
@@ -491,6 +492,7 @@ int main(int count, char **arguments) {
       {"client", client}, {"wildcard", wildcard}, {"refused", refused}, {"server", server},
       {"hold", hold}, {"keep-flags", keep_flags}, {"quiet", quiet}, {"others", others},
       {"own-stderr", own_stderr}, {"own-file", own_file}, {"own-pipe", own_pipe}, {"forking", forking},
+      {"jumped", jumped}, {"trapped", trapped}, {"torn-pointers", torn_pointers}, {"overtaking", overtaking},
       {"stopping", stopping}, {"shared-stop", shared_stop}, {"threads", threads}, {"structures", structures},
       {"followers", followers}, {"connecting", connecting}, {"unanswered", unanswered},
       {"waits", waits}, {"burst", burst}, {"lost", lost},
@@ -499,6 +501,11 @@ int main(int count, char **arguments) {
       {"many", many}, {"many-server", many_server},
   };
   if (count < 4) return 64;
+  // Whoever started this may have it blocked.
+  sigset_t alarms;
+  sigemptyset(&alarms);
+  sigaddset(&alarms, SIGALRM);
+  sigprocmask(SIG_UNBLOCK, &alarms, NULL);
   alarm(120);  // whatever it waits for
   domain = strcmp(arguments[2], "6") == 0 ? AF_INET6 : AF_INET;
   port = atoi(arguments[3]);

@@ -21,6 +21,9 @@
 int raw_unix_stream(void);
 int raw_unix_datagram(void);
 int raw_close(int fd);
+int raw_shutdown(int fd, int how);
+// With close-on-exec.
+int raw_accept(int fd);
 int raw_connect(int fd, const void *_Nonnull address, socklen_t length);
 int raw_bind(int fd, const void *_Nonnull address, socklen_t length);
 int raw_getsockname(int fd, void *_Nonnull address, socklen_t *_Nonnull length);
@@ -71,8 +74,10 @@ int raw_read_folder(int fd, void *_Nonnull bytes, size_t count);
 int raw_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
 int raw_epoll_remove(int epoll, int fd);
 uint32_t raw_random(void);
+// Fills a stack_t.
+int raw_signal_stack(void *_Nonnull stack);
 void raw_yield(void);
-// All signals, for this thread; what was blocked before.
+// All signals, for this thread, but those that it raises itself; what was blocked before.
 void raw_block_signals(uint64_t *_Nonnull mask);
 void raw_restore_signals(const uint64_t *_Nonnull mask);
 // Whether so many bytes (8 at least) can be written there: 1, or 0. What is there is lost.
@@ -101,6 +106,8 @@ int shim_keep(int fd);
 void shim_begin_change(uint64_t *_Nonnull mask);
 void shim_end_change(const uint64_t *_Nonnull mask);
 void shim_forget(int place);
+// What a call of this thread has left behind that never came back: a signal's handler has left it by a jump.
+void shim_close_abandoned(void);
 
 int shim_errno(void);
 void shim_set_errno(int value);
@@ -119,6 +126,7 @@ int next_setsockopt(int fd, int level, int name, const void *_Nullable value, so
 ssize_t shim_received(int fd, ssize_t result, int wanted);
 int shim_is_stream(int fd);
 int shim_is_listener(int fd);
+int shim_is_probe(int stream);
 int shim_accepted(int stream, int listener, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
 int shim_refuses(int fd, int flags, int is_sending);
 int shim_is_mapped(int fd, const struct sockaddr *_Nullable address, socklen_t length);
