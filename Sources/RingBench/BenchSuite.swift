@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RingBuffer
 
 /// Which cells there are, and who takes part in each.
 final class BenchSuite {
@@ -10,8 +11,8 @@ final class BenchSuite {
     private(set) var missing: [String]
 
     static let names = [
-        "messages-64", "messages-512", "messages-4096", "messages-65536", "stream", "round-trip-64", "latency-64",
-        "blocking-64", "pump-stream", "pump-round-trip",
+        "messages-64", "messages-512", "messages-4096", "messages-65536", "stream", "round-trip-64", "record-56",
+        "latency-64", "blocking-64", "pump-stream", "pump-round-trip",
     ]
 
     /// - Parameters:
@@ -44,6 +45,9 @@ final class BenchSuite {
             let single = (queues as [any Carrier]).filter { $0.batch == 1 }
             return RoundTripCells.polling(
                 message: 64, count: some(50_000), taking(64, [RingCarrier(), OneLockRing()] + single + kernel))
+        case "record-56":
+            return RoundTripCells.polling(
+                id: name, message: LineRecord.payload, count: some(50_000), [LineCarrier(), RingCarrier()])
         case "latency-64":
             return LatencyCell.cell(
                 message: 64, count: some(20_000), taking(64, [RingCarrier()] + kernelStreams([])))

@@ -39,6 +39,9 @@ import Testing
             cell: "round-trip-64", own: "ring", peer: "line bounce", sense: .atMost, near: 1.8, far: 1.8,
             goal: "64 B there and back, polling, against the line's bounce"),
         .init(
+            cell: "record-56", own: "record of one line", peer: "line bounce", sense: .atMost, near: 1.3, far: 1.3,
+            goal: "a record that fits one line, there and back, against the line's bounce"),
+        .init(
             cell: "blocking-64", own: "ring, doorbell by eventfd", peer: "eventfd pair", sense: .atMost, near: 1.1,
             far: 1.1, goal: "blocking round trip without spinning, against a bare eventfd pair"),
         .init(
@@ -80,12 +83,13 @@ import Testing
         #expect(RingCarrier().name == "ring" && RingCarrier(batch: 32).name == "ring, 32 in one hold")
         #expect(RingCarrier(isPaced: false).name == "ring, looking again at once")
         #expect(BlockingRing().name == "ring, doorbell by eventfd" && EventPair().name == "eventfd pair")
+        #expect(LineCarrier().name == "record of one line")
         let stream = StreamCells.cell(megabytes: 1, StreamCells.rings).contenders.map(\.name)
         #expect(stream.contains("memcpy of 1 MiB") && stream.contains("ring, looked at in place"))
         #expect(stream.contains("ring, copied out and looked at") && stream.contains("ring"))
         #expect(RoundTripCells.polling(message: 64, count: 1, []).contenders.map(\.name) == ["line bounce"])
         let goals = BenchGoals.table([]).results
-        #expect(goals.count == 10 + 9 + 3 && goals.allSatisfy { $0.verdict == .notMeasured })
+        #expect(goals.count == 11 + 10 + 2 && goals.allSatisfy { $0.verdict == .notMeasured })
     }
 
     /// Each round's ratio is against the best of its peers in that round.

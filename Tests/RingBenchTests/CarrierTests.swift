@@ -38,6 +38,14 @@ struct CarrierTests {
         for carrier in Self.streams() { try ask(carrier, message, 200) }
     }
 
+    @Test func aRecordOfOneLine() throws {
+        for message in [8, 24, 56] {
+            try send(LineCarrier(), message, 2000)
+            try ask(LineCarrier(), message, 2000)
+        }
+        #expect(try LineCarrier().open(message: 64) == nil)
+    }
+
     @Test func largeMessages() throws {
         for carrier in Self.streams() where try carrier.open(message: 65_536) != nil { try send(carrier, 65_536, 33) }
         // A queue of the kernel takes what a user may have.
@@ -66,6 +74,7 @@ struct CarrierTests {
         let cells = [
             StreamCells.cell(megabytes: 2, StreamCells.rings),
             LatencyCell.cell(message: 64, count: 100, [RingCarrier()]),
+            RoundTripCells.polling(id: "record", message: 56, count: 100, [LineCarrier(), RingCarrier()]),
             RoundTripCells.polling(message: 64, count: 100, []), RoundTripCells.blocking(message: 64, count: 100),
         ]
         for contender in cells.flatMap(\.contenders) {
@@ -135,10 +144,12 @@ struct CarrierTests {
     @Test(arguments: Fault.allCases)
     func aMessageThatIsNotTheOneThatWasSent(_ fault: Fault) throws {
         // Large enough that the kernel's buffers do not take all of it.
-        for inner in [RingCarrier(), RingCarrier(batch: 32), OneLockRing(), KernelCarrier(.unixStream)] as [any Carrier]
-        {
+        for (inner, message) in [
+            (RingCarrier(), 512), (RingCarrier(batch: 32), 512), (OneLockRing(), 512),
+            (KernelCarrier(.unixStream), 512), (LineCarrier(), 56),
+        ] as [(any Carrier, Int)] {
             let broken = Broken(inner, fault)
-            let text = String(describing: try #require(throws: BenchError.self) { try send(broken, 512, 2000) })
+            let text = String(describing: try #require(throws: BenchError.self) { try send(broken, message, 2000) })
             #expect(text.hasPrefix("could not measure the broken one: "), "\(inner.name): \(text)")
             #expect(text.contains("not those that were sent"), "\(inner.name): \(text)")
         }

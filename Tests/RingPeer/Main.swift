@@ -20,6 +20,8 @@ import CTestShim
             case "kill": exit(try KillTest.run(options))
             case "fork": exit(try ForkTest.run())
             case "race": exit(try RaceTest.run(options))
+            case "record": exit(try RecordTest.run(options))
+            case "race-record": exit(try RecordTest.race(options))
             default: throw Options.Mistake.unknown("mode")
             }
         } catch {

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The ring under ThreadSanitizer: silent as it is, and not silent with any one ordering weakened. The second
-# half proves that the first can fail. Prints "pass NAME", "fail NAME" or "skip NAME"; exits 0 unless one failed.
+# The ring, and the record of one line, under ThreadSanitizer: silent as they are, and not silent with any one
+# ordering weakened. The second half proves that the first can fail. Prints "pass NAME", "fail NAME" or "skip NAME";
+# exits 0 unless one failed.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 scratch=.build-tsan
@@ -23,21 +24,25 @@ build() { # FLAGS...
     swift build --scratch-path "$scratch" --product RingPeer --sanitize=thread -Xswiftc -O "$@" >"$log" 2>&1
 }
 
-race() { # CONTENDERS
-    "$scratch/debug/RingPeer" race total=400000 seed=7 "contenders=$1" >"$log" 2>&1
+race() { # CONTENDERS, or "record"
+    if [ "$1" = record ]; then
+        "$scratch/debug/RingPeer" race-record total=100000 seed=7 >"$log" 2>&1
+    else
+        "$scratch/debug/RingPeer" race total=400000 seed=7 "contenders=$1" >"$log" 2>&1
+    fi
 }
 
 if ! build; then
     say fail tsan-build
     exit 1
 fi
-for contenders in 1 2; do
+for contenders in 1 2 record; do
     if race $contenders; then say pass "tsan-race-$contenders"; else say fail "tsan-race-$contenders"; fi
 done
 
 # One edge each: the producer's publication, the consumer's, and the end lock's release (which only
-# contenders for one end can see).
-for edge in TAIL:1 HEAD:1 OWNER:2; do
+# contenders for one end can see); and the line's publication.
+for edge in TAIL:1 HEAD:1 OWNER:2 RECORD:record; do
     name=RINGWAY_WEAKEN_${edge%:*}_RELEASE
     if ! build -Xswiftc "-D$name"; then
         say fail "tsan-build-$name"

@@ -6,14 +6,16 @@ enum RoundTripCells {
     static let bounce = "line bounce"
 
     /// Polling: nobody sleeps, unless the kernel lets it.
-    /// - Parameter count: round trips in each turn; a tenth where each goes through the kernel.
-    static func polling(message: Int, count: Int, _ carriers: [any Carrier]) -> Cell {
+    /// - Parameters:
+    ///   - id: unless it is `round-trip-SIZE`.  - count: round trips in each turn; a tenth where each goes through the
+    ///     kernel.
+    static func polling(id: String? = nil, message: Int, count: Int, _ carriers: [any Carrier]) -> Cell {
         let bounce = Contender(name: Self.bounce) { pair in
             let outcome = try pair.run(Self.bounce, .idle, .idle)
             return Measurement(value: (outcome.bounceBefore + outcome.bounceAfter) / 2, regime: outcome.regime)
         }
         return Cell(
-            id: "round-trip-\(message)", title: "\(ByteText.of(message)) there and back", unit: "ns",
+            id: id ?? "round-trip-\(message)", title: "\(ByteText.of(message)) there and back", unit: "ns",
             lowerIsBetter: true,
             contenders: [bounce] + carriers.map { contender($0, message, $0.sleeps ? max(count / 10, 200) : count) })
     }
