@@ -136,6 +136,44 @@ int cb_tcp_pair(int *first, int *second) {
   return 0;
 }
 
+static struct sockaddr_in loopback(uint16_t port) {
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  return address;
+}
+
+// `it`, without Nagle's delay, if `failed` is 0; else it is closed.
+static int opened(int it, int failed) {
+  int error = errno, one = 1;
+  if (it >= 0 && !failed) return setsockopt(it, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one), it;
+  if (it >= 0) close(it);
+  errno = error;
+  return -1;
+}
+
+int cb_connect(uint16_t port) {
+  struct sockaddr_in address = loopback(port);
+  int it = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return opened(it, it >= 0 && connect(it, (struct sockaddr *)&address, sizeof address) != 0);
+}
+
+int cb_accept(uint16_t port) {
+  struct sockaddr_in address = loopback(port);
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), it = -1;
+  if (listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 1) == 0)
+    it = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  int error = errno;
+  if (listener >= 0) close(listener);
+  errno = error;
+  return opened(it, 0);
+}
+
+int cb_family(int socket) {
+  int family = 0;
+  socklen_t length = sizeof family;
+  return syscall(SYS_getsockopt, socket, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 ? family : -1;
+}
+
 size_t cb_contender_size(const struct contender *it, size_t message) { return it->size(message); }
 int cb_contender_prepare(const struct contender *it, void *memory, size_t message) {
   return it->prepare(memory, message);

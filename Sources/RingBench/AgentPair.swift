@@ -49,7 +49,7 @@ final class AgentPair {
     }
 
     /// Starts a program that has `descriptors` as 10, 11 and so on, and ends when this one does.
-    private static func start(_ words: [String], _ descriptors: [Int32], _ processor: Int32) throws -> pid_t {
+    static func start(_ words: [String], _ descriptors: [Int32], _ processor: Int32) throws -> pid_t {
         let arguments = words.map { strdup($0) } + [nil]
         defer { arguments.forEach { free($0) } }
         let pid = cb_start(arguments, descriptors, Int32(descriptors.count), processor)
@@ -60,6 +60,11 @@ final class AgentPair {
     /// Removes what the agents were reached by. A connection that is open needs it no more, and so nothing of it stays
     /// behind however this program ends.
     func hide() { try? FileManager.default.removeItem(atPath: folder) }
+
+    /// What makes a program of one side's: `ringway run`, by the flags in front of it.
+    func run(_ side: String, port: UInt16) -> [String] {
+        ["run", "--runtime-dir=\(folder)/\(side)", "--port=\(port)", "--"]
+    }
 
     /// Listens for what the peer opens. The agent of side b looks there for who serves the port.
     func listen(port: UInt16) throws -> Int32 {

@@ -54,9 +54,10 @@ final class BenchSuite {
         case "blocking-64": return RoundTripCells.blocking(message: 64, count: some(5_000))
         case "pump-stream":
             return StreamCells.pump(
-                megabytes: some(256), taking(StreamCells.write, try pumps() + kernelStreams([])))
+                megabytes: some(256), taking(StreamCells.write, try pumps() + kernelStreams([])), runPair())
         default:
-            return RoundTripCells.pump(message: 64, count: some(5_000), taking(64, try pumps() + kernelStreams([])))
+            return RoundTripCells.pump(
+                message: 64, count: some(5_000), taking(64, try pumps() + kernelStreams([])), runPair())
         }
     }
 
@@ -76,6 +77,14 @@ final class BenchSuite {
                 if !missing.contains("\(error)") { missing.append("\(error)") }
                 return false
             }
+        }
+    }
+
+    /// nil where it cannot be had here, and is named as missing.
+    private func runPair() -> RunPair? {
+        do { return try RunPair(agent: agent, processors: processors) } catch {
+            if !missing.contains("\(error)") { missing.append("\(error)") }
+            return nil
         }
     }
 

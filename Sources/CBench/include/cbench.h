@@ -35,6 +35,12 @@ ssize_t cb_queue_receive(int queue, void *_Nonnull bytes, size_t size);
 int cb_packet_pair(int *_Nonnull ends);
 // A connected pair of TCP sockets on the loopback, without Nagle's delay; 0, or -1 with errno.
 int cb_tcp_pair(int *_Nonnull first, int *_Nonnull second);
+// A TCP connection without Nagle's delay, or what a library that stands before this program makes of one: to that port
+// of the loopback, and the first one that comes to it. A descriptor, or -1 with errno.
+int cb_connect(uint16_t port);
+int cb_accept(uint16_t port);
+// Of what family a socket really is, past every library; -1 with errno.
+int cb_family(int socket);
 
 // One entry of a contender's table (contender.h): Swift sees no pointers to functions with these types.
 size_t cb_contender_size(const struct contender *_Nonnull it, size_t message);

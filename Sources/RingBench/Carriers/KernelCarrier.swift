@@ -49,8 +49,11 @@ final class KernelCarrier: Carrier {
 /// Closed with the last use.
 final class Descriptors {
     let numbers: [Int32]
-    init(_ numbers: [Int32]) { self.numbers = numbers }
-    deinit { Set(numbers).forEach { close($0) } }
+    private let isOwner: Bool
+
+    /// - Parameter isOwner: false where somebody else closes them.
+    init(_ numbers: [Int32], isOwner: Bool = true) { (self.numbers, self.isOwner) = (numbers, isOwner) }
+    deinit { if isOwner { Set(numbers).forEach { close($0) } } }
 }
 
 /// From one of two descriptors to the other.

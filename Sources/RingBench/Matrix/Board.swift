@@ -10,7 +10,13 @@ final class Board {
 
     private let area: SharedArea
 
-    init() throws { area = try SharedArea(4096) }
+    static let size = 4096
+
+    /// - Parameter descriptor: of a file of so many bytes; unless given, the processes are forked.
+    init(descriptor: Int32 = -1) throws { area = try SharedArea(Self.size, descriptor: descriptor) }
+
+    /// For another measurement by the same processes, none of which uses it now.
+    func clear() { area.base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.size) }
 
     /// Words that one process writes and the other reads are two lines apart.
     private func word(_ offset: Int) -> SharedWord32 { SharedWord32(area.base + offset) }

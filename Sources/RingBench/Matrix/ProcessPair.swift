@@ -95,26 +95,31 @@ struct ProcessPair {
             guard cb_pin(processors[index]) == 0 else {
                 throw BenchError.system("run on processor \(processors[index])", "let this process use it")
             }
-            board.bounce(index, isAfter: false)
-            try half.prepare()
-            let delayed = RunDelay.now(processors[index])
-            board.meet(index, at: 0)
-            board.begin(index)
-            let wrong = try half.work()
-            board.end(index)
-            guard wrong == 0 else {
-                throw BenchError(
-                    tried: "read what was sent", happened: "\(wrong) or more messages were not those that were sent",
-                    remedy: "the ring, or the queue, is broken")
-            }
-            board.meet(index, at: 1)
-            board.note(index, delayed: RunDelay.now(processors[index]).since(delayed))
-            board.bounce(index, isAfter: true)
+            try Self.takePart(index, half, board, on: processors[index])
             cb_exit(0)
         } catch {
             board.complain(index, "\(error)")
             cb_exit(1)
         }
+    }
+
+    /// One half, in a process that may run on that processor only.
+    static func takePart(_ index: Int, _ half: Half, _ board: Board, on processor: Int32) throws {
+        board.bounce(index, isAfter: false)
+        try half.prepare()
+        let delayed = RunDelay.now(processor)
+        board.meet(index, at: 0)
+        board.begin(index)
+        let wrong = try half.work()
+        board.end(index)
+        guard wrong == 0 else {
+            throw BenchError(
+                tried: "read what was sent", happened: "\(wrong) or more messages were not those that were sent",
+                remedy: "the ring, or the queue, is broken")
+        }
+        board.meet(index, at: 1)
+        board.note(index, delayed: RunDelay.now(processor).since(delayed))
+        board.bounce(index, isAfter: true)
     }
 }
 

@@ -29,10 +29,22 @@ enum RoundTripCells {
     }
 
     /// Through agents, or relays.
-    static func pump(message: Int, count: Int, _ carriers: [any Carrier]) -> Cell {
-        Cell(
+    /// - Parameter run: programs under `ringway run`, where there are any.
+    static func pump(message: Int, count: Int, _ carriers: [any Carrier], _ run: RunPair? = nil) -> Cell {
+        let programs = run.map { run in
+            Contender(name: RunPair.name) { _ in
+                let outcome = try run.run(RunJob(.roundTrip, message: message, count: count))
+                return measurement(outcome, count)
+            }
+        }
+        return Cell(
             id: "pump-round-trip", title: "\(ByteText.of(message)) there and back, through the agents", unit: "ns",
-            lowerIsBetter: true, contenders: carriers.map { contender($0, message, count) })
+            lowerIsBetter: true,
+            contenders: carriers.map { contender($0, message, count) } + [programs].compactMap(\.self))
+    }
+
+    private static func measurement(_ outcome: ProcessPair.Outcome, _ count: Int) -> Measurement {
+        Measurement(value: Double(outcome.nanoseconds) / Double(count), regime: outcome.regime)
     }
 
     private static func contender(_ carrier: any Carrier, _ message: Int, _ count: Int) -> Contender {
@@ -40,7 +52,7 @@ enum RoundTripCells {
             let (there, back) = try carrier.bothOpened(message)
             let outcome = try pair.run(
                 carrier.name, asking(there, back, count) { try ask(there, back, $0) }, answering(there, back, count))
-            return Measurement(value: Double(outcome.nanoseconds) / Double(count), regime: outcome.regime)
+            return measurement(outcome, count)
         }
     }
 

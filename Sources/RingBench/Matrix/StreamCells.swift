@@ -27,11 +27,20 @@ enum StreamCells {
     }
 
     /// Through agents, or relays.
-    static func pump(megabytes: Int, _ carriers: [any Carrier]) -> Cell {
-        Cell(
+    /// - Parameter run: programs under `ringway run`, where there are any.
+    static func pump(megabytes: Int, _ carriers: [any Carrier], _ run: RunPair? = nil) -> Cell {
+        let count = (megabytes << 20) / write
+        let programs = run.map { run in
+            Contender(name: RunPair.name) { _ in
+                measurement(megabytes, try run.run(RunJob(.stream, message: write, warm: 64, count: count)))
+            }
+        }
+        return Cell(
             id: "pump-stream", title: "byte stream through the agents, writes of \(ByteText.of(write))", unit: "GB/s",
             lowerIsBetter: false,
-            contenders: carriers.map { carrier in Contender(name: carrier.name) { try carry(carrier, megabytes, $0) } })
+            contenders: carriers.map { carrier in
+                Contender(name: carrier.name) { try carry(carrier, megabytes, $0) }
+            } + [programs].compactMap(\.self))
     }
 
     private static func measurement(_ megabytes: Int, _ outcome: ProcessPair.Outcome) -> Measurement {
