@@ -7,6 +7,8 @@ import CShim
 ///     ringway-guest-bench read NODE REQUEST COUNT           so many bytes each, from the beginning of a disk on
 ///     ringway-guest-bench write NODE REQUEST COUNT CONTENT  what the file CONTENT begins with
 ///     ringway-guest-bench control NODE COUNT                GET_STATUS of a device: two bytes of answer
+///     ringway-guest-bench interrupt NODE COUNT              from a request to the event that it causes, of a keyboard
+///     ringway-guest-bench isochronous NODE COUNT            how far a sound device's transfers are from their rhythm
 ///
 /// A disk is opened with O_DIRECT: no request is answered from, or gathered in, the guest's page cache.
 /// Exit status 64 for wrong arguments, 74 when something fails, with what was tried on standard error.
@@ -39,11 +41,17 @@ private func run(_ words: [String]) -> Result<Times, Problem> {
     if words.count == 3, names(words[0], "control"), let count = numbers[2], count > 0 {
         return ControlRequests.run(words[1], count)
     }
+    if words.count == 3, names(words[0], "interrupt"), let count = numbers[2], count > 0 {
+        return Interrupts.run(words[1], count)
+    }
+    if words.count == 3, names(words[0], "isochronous"), let count = numbers[2], count > 0 {
+        return Isochronous.run(words[1], count)
+    }
     return .failure(
         Problem(
             status: 64,
             text: "usage: ringway-guest-bench read NODE REQUEST COUNT | write NODE REQUEST COUNT CONTENT "
-                + "| control NODE COUNT"))
+                + "| control NODE COUNT | interrupt NODE COUNT | isochronous NODE COUNT"))
 }
 
 /// Compared byte for byte: text's own equality brings Unicode's tables along.

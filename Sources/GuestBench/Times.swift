@@ -21,6 +21,9 @@ struct Times {
         return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
     }
 
+    var count: Int { each.count }
+
+    mutating func add(_ time: UInt64) { each.append(time) }
     mutating func begin() { began = Self.now() }
     mutating func end() { each.append(Self.now() &- began) }
 

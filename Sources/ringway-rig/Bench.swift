@@ -23,7 +23,8 @@ struct Bench: ParsableCommand {
     @Option(help: "The MTU of the virtual network cards.")
     var mtu = 1500
     @Option(
-        name: .customLong("part"), help: "Measure this part only: idle, tcp, guard or geometry; may be given again.")
+        name: .customLong("part"),
+        help: "Measure this part only: idle, tcp, events, guard or geometry; may be given again.")
     var parts: [BenchSettings.Part] = []
     @Option(
         name: .customLong("set"), help: "A line of both agents' configuration, such as spin-us=50; may be given again.")

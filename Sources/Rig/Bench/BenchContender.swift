@@ -21,14 +21,21 @@ enum BenchContender: String, Codable, Sendable, CaseIterable {
         case .ring: "ringway export $busid"
         case .unguarded:
             "usbip bind -b $busid && ringway run --port \(Self.otherPort) -- usbipd -D -t \(Self.otherPort)"
-        case .tcp: "usbip bind -b $busid && usbipd -D"
+        case .tcp: "usbip bind -b $busid && { pidof usbipd >/dev/null || usbipd -D; }"
         }
     }
 
     /// A script of the exporter, which prints the bus id.
     var exportScript: String {
         """
-        disk_of \(disk) >/dev/null && busid=$(usb_serial \(disk)) || exit
+        disk_of \(disk) >/dev/null && \(exportScript(of: disk))
+        """
+    }
+
+    /// The same of any device, by its serial number.
+    func exportScript(of serial: String) -> String {
+        """
+        busid=$(wait_for 20 usb_serial \(serial)) || exit
         { \(export); } >/tmp/export.log 2>&1 || { cat /tmp/export.log; exit 1; }
         echo $busid
         """
@@ -53,10 +60,20 @@ enum BenchContender: String, Codable, Sendable, CaseIterable {
         """
     }
 
-    /// A script of the importer that lets the device go.
-    var detachScript: String {
+    /// The same of any device: prints the USB device's node, and its directory.
+    func attachScript(_ busID: String, of serial: String) -> String {
         """
-        busid=$(usb_serial \(disk)) || exit
+        \(attach(busID)) >/tmp/attach.log 2>&1 || { cat /tmp/attach.log; exit 1; }
+        local=$(wait_for 20 usb_serial \(serial)) || exit
+        usb=/sys/bus/usb/devices/$local
+        printf '/dev/bus/usb/%03d/%03d %s\\n' $(cat $usb/busnum) $(cat $usb/devnum) $usb
+        """
+    }
+
+    /// A script of the importer that lets a device go, by its serial number.
+    static func detachScript(of serial: String) -> String {
+        """
+        busid=$(usb_serial \(serial)) || exit
         port=$(ringway port --json | tr '{' '\\n' | grep "\\"local-busid\\":\\"$busid\\"" \
         | sed 's/.*"port":\\([0-9]*\\).*/\\1/')
         ringway detach $port

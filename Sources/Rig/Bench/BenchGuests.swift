@@ -18,6 +18,8 @@ final class BenchGuests {
     let exporter: ScenarioGuest
     let importer: ScenarioGuest
     private(set) var attached: [BenchContender: Attached] = [:]
+    /// Keyboards and sound devices that the importer has, by name (``attachEvents(_:)``).
+    var players: [String: Attached] = [:]
 
     /// Room for a disk's content beside the image, and for huge pages.
     private static let memory = 320 << 20
@@ -32,12 +34,13 @@ final class BenchGuests {
         let disks = BenchContender.allCases.map {
             EmulatedDevice(name: $0.disk, kind: .stick(settings.diskSize), bus: .xhci)
         }
+        let players = settings.has(.events) ? BenchContender.withEvents.flatMap(\.eventDevices) : []
         func guest(_ role: GuestRole) -> GuestDeclaration {
             var guest = GuestDeclaration(name: role.rawValue, role: role)
             guest.setup.memory = memory
             guest.modules = ["virtio_net", "virtio_pci"]
             guest.isNetworked = true
-            if role == .exporter { guest.devices = disks }
+            if role == .exporter { guest.devices = disks + players }
             let name = "ringway-guest-bench"
             if role == .importer { guest.builtFiles = [BuiltFile(name: name, path: "/usr/bin/\(name)")] }
             return guest
@@ -99,7 +102,8 @@ final class BenchGuests {
     /// Detaches what `ringway export` has offered, and takes it back.
     func release(_ contender: BenchContender) throws {
         let disk = try disk(of: contender)
-        try importer.demand(contender.detachScript, "detach the disk of \(contender.rawValue)")
+        let script = BenchContender.detachScript(of: contender.disk)
+        try importer.demand(script, "detach the disk of \(contender.rawValue)")
         try exporter.demand(BenchContender.unexportScript(disk.busID), "take back the disk of \(contender.rawValue)")
         attached[contender] = nil
     }
@@ -120,7 +124,7 @@ final class BenchGuests {
     func measure(
         _ contender: BenchContender, _ work: BenchWork, phase: String, round: Int, named name: String? = nil
     ) throws -> BenchSample {
-        let disk = try disk(of: contender)
+        let disk = try work.isEvent ? player(of: contender, for: work.kind) : disk(of: contender)
         let command = work.command(node: disk.node, device: disk.device, content: Self.content)
         let urbs = "echo urbs $(cat \(disk.folder)/urbnum)"
         let timed = "\(urbs)\nwords=$(\(command)) || exit\n\(urbs)\necho figure \"$words\""

@@ -49,6 +49,13 @@ public final class BenchRun {
             record.samples += try takeTurns(BenchRecord.transports, [.ring, .tcp], settings.works)
             record.network = try guests.network().since(before)
         }
+        if settings.has(.events) {
+            try progress.step("attach a keyboard and a sound device by each way") {
+                for contender in BenchContender.withEvents { try guests.attachEvents(contender) }
+            }
+            record.samples += try takeTurns(BenchGuests.eventPhase, BenchContender.withEvents, settings.eventWorks)
+            try guests.releaseEvents()
+        }
         if settings.has(.guards) {
             try attach(.unguarded, &record)
             let works = [settings.bulkRead, settings.control]
@@ -102,10 +109,6 @@ public final class BenchRun {
             access(device, F_OK) == 0
             ? "usbip and usbipd speak TCP only, and this benchmark has no other program for vsock"
             : "there is no \(device) on this machine"
-        return [
-            BenchRecord.Missing(what: "USB/IP over vsock", why: why),
-            BenchRecord.Missing(
-                what: "interrupt latency, isochronous jitter", why: "this benchmark does not measure them"),
-        ]
+        return [BenchRecord.Missing(what: "USB/IP over vsock", why: why)]
     }
 }

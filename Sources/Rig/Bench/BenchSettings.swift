@@ -8,6 +8,8 @@ public struct BenchSettings: Codable, Equatable, Sendable {
         case idle
         /// The ring against TCP.
         case transports = "tcp"
+        /// Interrupts and sound, by the ring and by TCP.
+        case events
         /// The guard on against off.
         case guards = "guard"
         /// Channels and rings of several sizes.
@@ -48,6 +50,10 @@ public struct BenchSettings: Codable, Equatable, Sendable {
     var works: [BenchWork] {
         let small = [4096, 512].flatMap { [BenchWork(.read, $0, requests), BenchWork(.write, $0, requests)] }
         return [bulkRead, BenchWork(.write, 1 << 20, megabytes)] + small + [control]
+    }
+    /// What they do with a keyboard and a sound device: a second or so each turn.
+    var eventWorks: [BenchWork] {
+        [BenchWork(.interrupt, 8, min(requests, 50)), BenchWork(.isochronous, 1536, min(requests, 150))]
     }
     var bulkRead: BenchWork { BenchWork(.read, 1 << 20, megabytes) }
     var control: BenchWork { BenchWork(.control, 2, requests) }

@@ -6,7 +6,7 @@ extension BenchRecord {
     public var report: String {
         let parts = [
             "Machine: \(host.text)", integrityText, transportTable, networkText,
-            guardTable, agentTable, geometryTable, missingText,
+            eventTable, guardTable, agentTable, geometryTable, missingText,
             goals.text, goals.closing,
         ]
         return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
@@ -29,6 +29,34 @@ extension BenchRecord {
     private var networkText: String {
         guard let network else { return "" }
         return "TCP: MTU \(settings.mtu), \(network.sent) segments, \(network.sentAgain) of them sent again"
+    }
+
+    /// Of each turn the time that half of its events did not exceed, and that all but one in a hundred did not.
+    private var eventTable: String {
+        let percentiles: [(name: String, value: (BenchSample) -> Double)] = [
+            ("50 %", { $0.figure.p50 / 1000 }), ("99 %", { $0.figure.p99 / 1000 }),
+        ]
+        let rows = settings.eventWorks.flatMap { work in
+            percentiles.compactMap { percentile -> String? in
+                let ratios = samples.ratios(
+                    "ring", against: "tcp", work, phase: BenchGuests.eventPhase, percentile.value)
+                guard !ratios.isEmpty else { return nil }
+                func text(_ contender: String) -> String {
+                    Self.text(samples.of(contender, work, phase: BenchGuests.eventPhase).map(percentile.value), 1)
+                }
+                return "| \(work.title), \(percentile.name) | \(text("ring")) | \(text("tcp")) "
+                    + "| \(Self.text(ratios, 2)) |"
+            }
+        }
+        guard !rows.isEmpty else { return "" }
+        return """
+            Events, µs, not exceeded by so many of a turn's (lower is better), \(settings.rounds) rounds in turns; \
+            median (quartiles)
+
+            | what | ring | TCP | ring / TCP, round by round |
+            |---|---|---|---|
+            \(rows.joined(separator: "\n"))
+            """
     }
 
     private var guardTable: String {

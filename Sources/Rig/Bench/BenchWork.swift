@@ -7,6 +7,10 @@ struct BenchWork: Codable, Equatable, Sendable {
         case read, write
         /// GET_STATUS of the device.
         case control
+        /// From a request to a keyboard to the event that it causes.
+        case interrupt
+        /// How far the transfers of a sound device end from their rhythm.
+        case isochronous
     }
 
     let kind: Kind
@@ -17,7 +21,10 @@ struct BenchWork: Codable, Equatable, Sendable {
     init(_ kind: Kind, _ size: Int, _ count: Int) { (self.kind, self.size, self.count) = (kind, size, count) }
 
     /// What is compared: bytes a time, of which more is better, or the time of a request.
-    var isRate: Bool { kind != .control }
+    var isRate: Bool { kind == .read || kind == .write }
+
+    /// Of a keyboard or a sound device, not of a disk.
+    var isEvent: Bool { kind == .interrupt || kind == .isochronous }
 
     /// As a table says it, with its unit.
     var title: String {
@@ -25,6 +32,8 @@ struct BenchWork: Codable, Equatable, Sendable {
         switch kind {
         case .read, .write: return "bulk \(kind.rawValue), \(amount) a request, MB/s"
         case .control: return "control request, µs (lower is better)"
+        case .interrupt: return "interrupt transfer behind a request"
+        case .isochronous: return "isochronous transfers, from their rhythm"
         }
     }
 
@@ -36,6 +45,7 @@ struct BenchWork: Codable, Equatable, Sendable {
         case .read: "ringway-guest-bench read \(node) \(size) \(count)"
         case .write: "ringway-guest-bench write \(node) \(size) \(count) \(content)"
         case .control: "ringway-guest-bench control \(device) \(count)"
+        case .interrupt, .isochronous: "ringway-guest-bench \(kind.rawValue) \(device) \(count)"
         }
     }
 }
