@@ -226,7 +226,9 @@ private func makeDataPath(_ resources: AgentResources, worker: Int32) throws(Dia
         throw Diagnostic.system("setting up the event loop", cs_errno(), "raise the limit on open files")
     }
     return DataPath(
-        settings: settings, link: link, channels: channels, events: events, doorbell: resources.doorbell,
+        settings: settings, link: link, channels: channels,
+        resting: RestingChannels(count: channels.count, peer: resources.peer.base), events: events,
+        doorbell: resources.doorbell,
         descriptors: DataPath.Descriptors(
             listener: resources.listener, termination: termination, heartbeat: heartbeat, pollTimer: pollTimer,
             worker: worker),

@@ -2,6 +2,7 @@
 import CShim
 import RingBuffer
 import RingTransport
+import USBIP
 
 /// What the data path is told; it reads no configuration itself.
 struct DataPathSettings {
@@ -62,6 +63,7 @@ final class DataPath {
     let settings: DataPathSettings
     let link: Link
     let channels: [Channel]
+    var resting: RestingChannels
     var connections: [Connection?]
     var clients: [ControlClient?] = []
     /// Programs that have connected to the control socket.
@@ -81,6 +83,10 @@ final class DataPath {
     var justHeard: UInt32 = 0
     var pacing = DoorbellPacing()
     var withdrawals = WithdrawalClock()
+    /// Of the last pass: there are connections; in one something waits for its other direction; a withdrawal is held.
+    private var isConnected = false
+    private var isHolding = false
+    var holdsWithdrawals = false
     var stopping = false
     var exit = ExitCode.success
     /// When traffic was last seen, in microseconds.
@@ -104,12 +110,13 @@ final class DataPath {
     }
 
     init(
-        settings: DataPathSettings, link: Link, channels: [Channel], events: EventPoll, doorbell: Doorbell,
+        settings: DataPathSettings, link: Link, channels: [Channel], resting: RestingChannels, events: EventPoll, doorbell: Doorbell,
         descriptors: Descriptors, controls: EndControls, identity: ProcessIdentity, memoryFaults: @escaping () -> UInt32
     ) {
         self.settings = settings
         self.link = link
         self.channels = channels
+        self.resting = resting
         self.events = events
         self.doorbell = doorbell
         self.descriptors = descriptors
@@ -152,11 +159,18 @@ final class DataPath {
     func work() -> Bool {
         follow(link.look())
         var busy = false
+        (isConnected, isHolding, holdsWithdrawals) = (false, false, false)
         let before = counters.bytesIn &+ counters.bytesOut
         if link.isUp {
-            for number in 0..<channels.count {
+            resting.find()
+            for number in resting.busy {
                 lookAt(number)
                 if connections[number] != nil, pump(number) { busy = true }
+                resting.update(channels[number])
+                guard let connection = connections[number] else { continue }
+                isConnected = true
+                if connection.isHolding { isHolding = true }
+                if connection.rules?.isHolding == true { holdsWithdrawals = true }
             }
         }
         tendWithdrawals()
@@ -170,7 +184,7 @@ final class DataPath {
         if pacing.pausedUntil != 0, moved < DoorbellPacing.worth { return false }
         // A little is the whole of a message, most likely, and its answer will wake this thread: it is waited for at
         // once. Behind much there is more, and the peer need not ring for that.
-        if busy, moved >= Self.much || connections.contains(where: { $0?.isHolding == true }) { return true }
+        if busy, moved >= Self.much || isHolding { return true }
         if spins() { return true }
         return !armWakes()
     }
@@ -204,7 +218,7 @@ final class DataPath {
     /// Publishes wake indices. - Returns: whether the agent may sleep.
     func armWakes() -> Bool {
         var quiet = true
-        for number in 0..<channels.count {
+        for number in resting.busy {
             guard let connection = connections[number], channels[number].isEstablished else { continue }
             do throws(ConnectionEnd) {
                 if try !connection.maySleep() { quiet = false }
@@ -221,12 +235,11 @@ final class DataPath {
         let untilWithdrawal = withdrawals.moment == 0 ? nil : withdrawals.left(Clock.microseconds())
         if let untilWithdrawal { Clock.arm(descriptors.pollTimer, microseconds: untilWithdrawal) }
         if pacing.pausedUntil != 0 { return max(1, Clock.millisecondsUntil(pacing.pausedUntil)) }
-        let connected = connections.contains { $0 != nil }
-        if doorbell.descriptor >= 0 { return connected ? 100 : 500 }
+        if doorbell.descriptor >= 0 { return isConnected ? 100 : 500 }
         guard link.isUp else { return 20 }
         // Without a doorbell: poll soon after traffic, seldom later.
         let idle = Clock.microseconds() &- lastTraffic
-        let pause: UInt64 = !connected ? 10_000 : idle < 20_000 ? 100 : idle < 1_000_000 ? 1000 : 5000
+        let pause: UInt64 = !isConnected ? 10_000 : idle < 20_000 ? 100 : idle < 1_000_000 ? 1000 : 5000
         Clock.arm(descriptors.pollTimer, microseconds: min(pause, untilWithdrawal ?? pause))
         return 100
     }
@@ -259,6 +272,7 @@ final class DataPath {
             return
         }
         follow(link.tick())
+        resting.wakeAll()
         for number in 0..<channels.count {
             losePatience(number)
             watchAnswers(number)
@@ -288,8 +302,8 @@ final class DataPath {
     }
 
     func ringIfNeeded() {
-        for channel in channels where channel.wantsDoorbell {
-            channel.wantsDoorbell = false
+        for number in resting.busy where channels[number].wantsDoorbell {
+            channels[number].wantsDoorbell = false
             mustRing = true
         }
         guard mustRing else { return }

@@ -150,6 +150,7 @@ extension DataPath {
         connection.client = slot
         connections[number] = connection
         channels[number].open(port: port)
+        resting.update(channels[number])
         counters.opened &+= 1
     }
 

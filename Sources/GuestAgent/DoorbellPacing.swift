@@ -19,14 +19,15 @@ struct DoorbellPacing {
     private(set) var pausedUntil: UInt64 = 0
 
     /// A wake-up was for nothing, or for fewer bytes than `worth`.
+    /// - Parameter now: asked for at a period's beginning and end only: in a guest the clock may be a system call.
     /// - Returns: whether that was one too many: the doorbell is to be left alone.
-    mutating func spend(forNothing: Bool, _ now: UInt64) -> Bool {
-        if now &- began >= Self.period {
-            began = now
-            spent = 0
-        }
+    mutating func spend(forNothing: Bool, _ now: @autoclosure () -> UInt64) -> Bool {
+        if spent == 0 { began = now() }
         spent += forNothing ? Self.thinLimit / Self.limit : 1
         guard spent >= Self.thinLimit else { return false }
+        spent = 0
+        // So many took longer than a period: the next one begins with the next wake-up.
+        guard now() &- began < Self.period else { return false }
         pausedUntil = began &+ Self.period
         return true
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RingTransport
 import USBIP
 
 /// When the guards let withdrawals go on whose requests stay unanswered (`Guard.releaseWithdrawals`): at moments that a
@@ -30,9 +31,8 @@ struct WithdrawalClock {
 extension DataPath {
     /// At the moment withdrawals go on, or wait for the next one.
     func tendWithdrawals() {
-        let isHolding = connections.contains { $0?.rules?.isHolding == true }
-        guard withdrawals.hasCome(isHolding: isHolding, random: randomWord) else { return }
-        for number in 0..<connections.count {
+        guard withdrawals.hasCome(isHolding: holdsWithdrawals, random: randomWord) else { return }
+        for number in resting.busy {
             guard let connection = connections[number], let rules = connection.rules, rules.isHolding else { continue }
             // What the kernel has to say by now.
             connection.readable = true

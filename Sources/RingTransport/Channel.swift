@@ -48,6 +48,8 @@ public final class Channel {
     /// Set when the record has changed, which the peer must be told of by a doorbell in any case.
     public var wantsDoorbell = false
     var pending: ChannelRecord?
+    /// The word with the peer's state at the last look.
+    private var seenWord: UInt64 = 0
 
     public init(
         number: Int, side: Side, geometry: SectionGeometry, own: UnsafeMutableRawPointer,
@@ -175,6 +177,9 @@ public final class Channel {
         publish(.reset)
     }
 
+    /// Where nobody uses the channel: the word with the peer's state, behind which there was nothing to do.
+    var restingWord: UInt64? { state == .closed && pending == nil && fault == nil ? seenWord : nil }
+
     /// Whether every byte up to the peer's final index has been read, and is where it belongs.
     public var hasReadAll: Bool { peerFinal == consumer.head && !holdsBytes }
 
@@ -185,6 +190,7 @@ public final class Channel {
         guard fault == nil else { return .none }
         do throws(ChannelFault) {
             let record = try peer.load()
+            seenWord = record.word
             switch state {
             case .closed: return try lookWhenClosed(record)
             case .open: return try lookWhenOpen(record)

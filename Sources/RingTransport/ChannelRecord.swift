@@ -30,6 +30,9 @@ struct ChannelRecord: Equatable {
     let startIndex: UInt32
     let finalIndex: UInt32
     let reason: UInt32
+
+    /// Incarnation and state, as they are published.
+    var word: UInt64 { UInt64(incarnation) << 32 | UInt64(state.rawValue) }
 }
 
 /// The peer's record of a channel.
