@@ -110,7 +110,8 @@ final class DataPath {
     }
 
     init(
-        settings: DataPathSettings, link: Link, channels: [Channel], resting: RestingChannels, events: EventPoll, doorbell: Doorbell,
+        settings: DataPathSettings, link: Link, channels: [Channel], resting: RestingChannels, events: EventPoll,
+        doorbell: Doorbell,
         descriptors: Descriptors, controls: EndControls, identity: ProcessIdentity, memoryFaults: @escaping () -> UInt32
     ) {
         self.settings = settings
