@@ -53,6 +53,8 @@ struct Counters {
     var reset: UInt64 = 0
     var peerFaults: UInt64 = 0
     var guardRefusals: UInt64 = 0
+    /// Connections whose program uses the ring itself.
+    var direct: UInt64 = 0
     var wakeUps: UInt64 = 0
 }
 
@@ -91,6 +93,8 @@ final class DataPath {
     var isConfined = false
     /// The listener is not watched until the next heartbeat.
     var isDeaf = false
+    /// nil: no program uses a ring itself.
+    var direct: DirectMode?
     /// Number of the next question to the sysfs worker.
     var generation: UInt32 = 0
 
@@ -127,6 +131,7 @@ final class DataPath {
         [
             descriptors.listener, descriptors.termination, descriptors.heartbeat, descriptors.pollTimer,
             descriptors.worker, events.descriptor, doorbell.descriptor, doorbell.sendDescriptor, controls.descriptor,
+            direct?.kick ?? -1, direct?.own.shared ?? -1, direct?.peer.shared ?? -1,
         ]
     }
 
@@ -156,6 +161,7 @@ final class DataPath {
         if link.isUp {
             for number in 0..<channels.count {
                 lookAt(number)
+                if direct != nil { redeemTicket(number) }
                 if connections[number] != nil, pump(number) { busy = true }
             }
         }
@@ -221,6 +227,8 @@ final class DataPath {
         let untilWithdrawal = withdrawals.moment == 0 ? nil : withdrawals.left(Clock.microseconds())
         if let untilWithdrawal { Clock.arm(descriptors.pollTimer, microseconds: untilWithdrawal) }
         if pacing.pausedUntil != 0 { return max(1, Clock.millisecondsUntil(pacing.pausedUntil)) }
+        // A program is in the midst of a copy, or was stopped there: it is waited for, not with.
+        if direct != nil, connections.contains(where: { $0?.isContended == true }) { return 1 }
         let connected = connections.contains { $0 != nil }
         if doorbell.descriptor >= 0 { return connected ? 100 : 500 }
         guard link.isUp else { return 20 }
@@ -245,7 +253,9 @@ final class DataPath {
             if event.readable { connections[event.index]?.readable = true }
             if event.writable { connections[event.index]?.writable = true }
             if event.ended { connections[event.index]?.hasEnd = true }
+            if event.isGone { connections[event.index]?.isGone = true }
         case .worker: hearWorker()
+        case .kick: hearKick()
         }
     }
 
@@ -264,6 +274,7 @@ final class DataPath {
             watchAnswers(number)
         }
         tendClients()
+        if direct != nil { sweepDirect() }
     }
 
     func follow(_ event: LinkEvent) {
