@@ -5,7 +5,7 @@ import Foundation
 
 /// Two agents on this machine, on the two halves of a file in memory, linked.
 final class AgentPair {
-    private let folder: String
+    let folder: String
     private var agents: [pid_t] = []
 
     /// - Parameters:
@@ -49,7 +49,7 @@ final class AgentPair {
     }
 
     /// Starts a program that has `descriptors` as 10, 11 and so on, and ends when this one does.
-    private static func start(_ words: [String], _ descriptors: [Int32], _ processor: Int32) throws -> pid_t {
+    static func start(_ words: [String], _ descriptors: [Int32], _ processor: Int32) throws -> pid_t {
         let arguments = words.map { strdup($0) } + [nil]
         defer { arguments.forEach { free($0) } }
         let pid = cb_start(arguments, descriptors, Int32(descriptors.count), processor)
