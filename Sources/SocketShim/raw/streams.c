@@ -45,8 +45,10 @@ static int with_ring(int fd) {
 
 int connect(int fd, const struct sockaddr *address, socklen_t length) {
   shim_direct_drop(fd);
+  // One that is told only now that its connection is made may have sent something before.
+  int is_new = shim_settings()->is_direct && !shim_is_stream(fd);
   int result = shim_connect(fd, address, length);
-  if (result == 0) with_ring(fd);
+  if (result == 0 && is_new) with_ring(fd);
   return result;
 }
 
