@@ -123,7 +123,7 @@ private final class ControlRun {
     private func ask(_ input: inout Input) {
         if programs.isEmpty { connect() }
         let port = UInt16(truncatingIfNeeded: input.number(0, 1, 3240, 255, 256, 0xFFFF))
-        let operation = ControlProtocol.Operation(rawValue: UInt16(input.byte() % 5)) ?? .connect
+        let operation = ControlProtocol.Operation(rawValue: UInt16(input.byte() % 6)) ?? .connect
         var request = ControlProtocol.request(
             ControlProtocol.Request(operation: operation, port: port, flags: input.number(0, 1)))
         if input.byte() >= 0xE0 { request[input.below(16)] = input.byte() }

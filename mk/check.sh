@@ -8,9 +8,11 @@ part=${1:-all}
 
 # Both compilers must take what the preload library is made of; it is no target of the package.
 type_check_shim() {
+    swift build --product ringway >&2 || return 1
     swiftc -typecheck -swift-version 6 -parse-as-library -warnings-as-errors \
         -Xcc -fmodule-map-file=Sources/SocketShim/raw/include/module.modulemap -I Sources/SocketShim/raw/include \
-        $(find Sources/SocketShim -name '*.swift')
+        -Xcc -fmodule-map-file=Sources/CShim/include/module.modulemap -I Sources/CShim/include \
+        -I "$(swift build --show-bin-path)/Modules" $(find Sources/SocketShim -name '*.swift')
 }
 
 # Adds one line a test from the report that `swift test` writes. A report that is not there is a failure:

@@ -98,7 +98,7 @@ $(eval $(call swift_module,RingBuffer,-O,,))
 $(eval $(call swift_module,RingTransport,-Osize,RingBuffer,))
 $(eval $(call swift_module,USBIP,-Osize,,))
 $(eval $(call swift_module,GuestAgent,-Osize,RingBuffer RingTransport USBIP,))
-$(eval $(call swift_module,SocketShim,-Osize,,$(SHIM_FLAGS)))
+$(eval $(call swift_module,SocketShim,-Osize,RingBuffer,$(SHIM_FLAGS)))
 $(eval $(call swift_module,GuestBench,-O,,))
 $(OBJ)/SocketShim.o: $(SHIM_HEADERS)
 
@@ -116,6 +116,11 @@ $(OBJ)/SocketShim-%.o: Sources/SocketShim/raw/%.c $(SHIM_HEADERS) $(OBJ)/setting
 	$(call say,SocketShim/raw/$*.c)
 	@$(CLANG) $(SHIM_CFLAGS) -I Sources/SocketShim/raw/include -c $< -o $@
 
+# Nobody unwinds through these: they have returned before the kernel waits, or wait below Swift, which has no tables.
+$(OBJ)/SocketShim-direct.o $(OBJ)/SocketShim-direct_calls.o $(OBJ)/SocketShim-stack_guard.o \
+    $(OBJ)/SocketShim-system_calls.o $(OBJ)/SocketShim-temporaries.o: \
+    SHIM_CFLAGS += -fno-unwind-tables -fno-asynchronous-unwind-tables
+
 # A static PIE: the agent reads what a hostile peer writes, so its addresses should not be known.
 STATIC_PIE := -static-pie -Wl,-e,ringway_start -Wl,--pack-dyn-relocs=relr
 AGENT_OBJECTS := $(OBJ)/main.o $(OBJ)/GuestAgent.o $(OBJ)/RingTransport.o $(OBJ)/RingBuffer.o $(OBJ)/USBIP.o \
@@ -128,10 +133,11 @@ $(OUT)/ringway: $(AGENT_OBJECTS) $(OBJ)/settings
 	@$(OBJCOPY) --strip-sections $@.unstripped $@
 
 # Linked against nothing: what it calls is found in whatever libc the process has, glibc or musl.
-$(OUT)/libringway-preload.so: $(OBJ)/SocketShim.o $(SHIM_C) Sources/SocketShim/exports.map $(OBJ)/settings
+SHIM_OBJECTS := $(OBJ)/SocketShim.o $(OBJ)/RingBuffer.o $(SHIM_C)
+$(OUT)/libringway-preload.so: $(SHIM_OBJECTS) Sources/SocketShim/exports.map $(OBJ)/settings
 	$(call say,libringway-preload.so)
 	@$(LINK) -shared -Wl,-soname,libringway-preload.so -Wl,-z,nodelete \
-	    -Wl,--version-script=Sources/SocketShim/exports.map $(OBJ)/SocketShim.o $(SHIM_C) -o $@.unstripped
+	    -Wl,--version-script=Sources/SocketShim/exports.map $(SHIM_OBJECTS) -o $@.unstripped
 	@$(OBJCOPY) --strip-all $@.unstripped $@
 
 # A peer that misbehaves, for scenarios.
@@ -162,7 +168,7 @@ GNU_CC := $(if $(filter $(ARCH),$(shell uname -m)),gcc,$(ARCH)-linux-gnu-gcc)
 probes: $(PROBES)
 $(OUT)/tests/probe-glibc: $(PROBE) $(PROBE_PARTS) $(OBJ)/settings
 	@mkdir -p $(@D)
-	@$(GNU_CC) -O1 -Wall -Wextra -Werror $< -o $@
+	@$(GNU_CC) -O1 -Wall -Wextra -Werror $< -Wl,--export-dynamic-symbol=memcpy -o $@
 $(OUT)/tests/probe-musl: $(PROBE) $(PROBE_PARTS) $(OBJ)/settings | $(SYSROOT)/packages
 	@mkdir -p $(@D)
 	@$(CLANG) $(CFLAGS) $< $(SYSROOT)/lib/crt1.o $(SYSROOT)/lib/crti.o $(SYSROOT)/lib/crtn.o \

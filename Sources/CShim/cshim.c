@@ -55,23 +55,23 @@ bool cs_peer_may_ask(int fd, unsigned group) {
   return false;
 }
 
-// SCM_RIGHTS: a descriptor goes with the bytes, without waiting; 0, or -1.
-static int send_with(int socket, const void *bytes, size_t size, int fd) {
+int cs_send_with(int socket, const void *bytes, size_t size, const int *descriptors, int count) {
   struct iovec vector = {(void *)bytes, size};
   union {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(4 * sizeof(int))];
   } control;
   memset(&control, 0, sizeof control);
-  control.header.cmsg_len = CMSG_LEN(sizeof fd);
+  size_t length = (size_t)count * sizeof *descriptors;
+  control.header.cmsg_len = CMSG_LEN(length);
   control.header.cmsg_level = SOL_SOCKET;
   control.header.cmsg_type = SCM_RIGHTS;
-  memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+  if (length > 0) memcpy(CMSG_DATA(&control.header), descriptors, length);
   struct msghdr message = {0};
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof control.bytes;
+  message.msg_control = length > 0 ? control.bytes : NULL;
+  message.msg_controllen = length > 0 ? CMSG_SPACE(length) : 0;
   // (The C library's own is 300 bytes.)
   return syscall(SYS_sendmsg, socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size ? 0 : -1;
 }
@@ -82,7 +82,7 @@ int cs_give_full_stream(int socket, const void *answer, size_t size, const void 
   ssize_t count;
   *filled = 0;
   while ((count = send(ends[1], filler, room, MSG_NOSIGNAL)) > 0) *filled += (int)count;
-  if (errno != EAGAIN || send_with(socket, answer, size, ends[1]) != 0) {
+  if (errno != EAGAIN || cs_send_with(socket, answer, size, &ends[1], 1) != 0) {
     close(ends[0]);
     ends[0] = -1;
   }

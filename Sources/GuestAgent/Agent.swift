@@ -51,8 +51,9 @@ final class AgentResources {
         let doorbell: Doorbell
         let side = configuration.side
         do throws(TransportError) {
-            own = try MappedSection.open(configuration.section(side), writable: true)
-            peer = try MappedSection.open(configuration.section(side.peer), writable: false)
+            let isDirect = configuration.configuration.isDirect
+            own = try MappedSection.open(configuration.section(side), writable: true, isShared: isDirect)
+            peer = try MappedSection.open(configuration.section(side.peer), writable: false, isShared: isDirect)
             doorbell = try Doorbell.open(configuration.doorbell)
         } catch {
             throw Diagnostic(error)
@@ -175,7 +176,7 @@ private func runDataPath(_ resources: AgentResources, worker: Int32) -> ExitCode
         if cs_drop_capabilities() != 0 {
             throw Diagnostic.system("giving up capabilities", cs_errno(), "check the kernel's configuration")
         }
-        dataPath.isConfined = holds("filtering the data path's system calls", cs_confine())
+        dataPath.isConfined = holds("filtering the data path's system calls", cs_confine(dataPath.direct != nil))
         let settings = resources.settings
         Log.info(
             "side \(settings.side.name), doorbell \(resources.doorbell.name), "
@@ -225,7 +226,7 @@ private func makeDataPath(_ resources: AgentResources, worker: Int32) throws(Dia
     else {
         throw Diagnostic.system("setting up the event loop", cs_errno(), "raise the limit on open files")
     }
-    return DataPath(
+    let dataPath = DataPath(
         settings: settings, link: link, channels: channels,
         resting: RestingChannels(count: channels.count, peer: resources.peer.base), events: events,
         doorbell: resources.doorbell,
@@ -233,6 +234,9 @@ private func makeDataPath(_ resources: AgentResources, worker: Int32) throws(Dia
             listener: resources.listener, termination: termination, heartbeat: heartbeat, pollTimer: pollTimer,
             worker: worker),
         controls: controls, identity: identity, memoryFaults: { resources.own.faults &+ resources.peer.faults })
+    dataPath.direct = DirectMode(resources.own, resources.peer, settings.copy)
+    if let direct = dataPath.direct, !events.addInput(direct.kick, .kick) { dataPath.direct = nil }
+    return dataPath
 }
 
 /// A random word.

@@ -21,6 +21,8 @@ final class Configuration {
     var connectTimeoutMilliseconds = 10_000
     var unlinkTimeoutMilliseconds = 10_000
     var isGuarded = true
+    /// Programs under `ringway run --direct` use the ring themselves.
+    var isDirect = false
     /// nil: the default file, which need not be there.
     var policy: String?
     var runtimeDirectory = "/run/ringway"
@@ -69,6 +71,7 @@ final class Configuration {
         (default 10000)
         guard; on|off; let pass on USB/IP's port only what the protocol allows; off also ends the watch on unlinks \
         (default on)
+        direct; on|off; let programs of `ringway run --direct` use the ring themselves (default off)
         policy; PATH; which devices may cross (default /etc/ringway/policy, if it is there)
         export; RULE …; devices to export whenever they are plugged in: bus ids, VVVV:PPPP, VVVV:PPPP:SERIAL
         attach; RULE …; devices to attach whenever the peer offers them: the peer's bus ids, VVVV:PPPP

@@ -51,6 +51,7 @@ enum ConfigurationParser {
         case .connectTimeout: configuration.connectTimeoutMilliseconds = try value.number(100...600_000)
         case .unlinkTimeout: configuration.unlinkTimeoutMilliseconds = try value.number(1000...600_000)
         case .isGuarded: configuration.isGuarded = try value.isOn()
+        case .isDirect: configuration.isDirect = try value.isOn()
         case .policy: configuration.policy = try value.path()
         case .exports: configuration.exports = try value.rules()
         case .attachments: configuration.attachments = try value.rules(ofPeer: true)
@@ -64,7 +65,7 @@ enum ConfigurationParser {
 /// A key by its place in `Configuration.keys`. (Comparing a text with each of eighteen takes a kilobyte of code.)
 private enum KeyNumber: Int {
     case side, sectionA, sectionB, doorbell, channels, ringSize, opensA, heartbeatMilliseconds, heartbeatMisses,
-        spinMicroseconds, connectTimeout, unlinkTimeout, isGuarded, policy, exports, attachments, group,
+        spinMicroseconds, connectTimeout, unlinkTimeout, isGuarded, isDirect, policy, exports, attachments, group,
         runtimeDirectory
 
     init?(_ name: String) {

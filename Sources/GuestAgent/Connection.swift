@@ -38,6 +38,16 @@ final class Connection {
     var writable = true
     /// The other end of the socket is gone, or says no more: an end is behind what can be read.
     var hasEnd = false
+    /// The other end of the socket is gone, and so is whoever had it.
+    var isGone = false
+    /// Nothing has been read from the socket yet.
+    var isFresh = true
+    /// What the socket's first bytes turned out to be: an error.
+    var failure: Int32 = 0
+    /// A program in direct mode was using an end that was to be used.
+    var isContended = false
+    /// Where its reader was at the last heartbeat.
+    var sweptHead: UInt32 = 0
     /// The local program will send no more.
     var localFinished = false
     /// The socket was told that the peer will send no more.
@@ -74,6 +84,7 @@ final class Connection {
         do throws(RingError) {
             // Nobody but this process has its ends: there is no owner to wait for, nor one that could have died.
             var hold = try channel.producer.hold()
+            if channel.direct != nil, !hold.isSound { throw RingError.detached }
             // What had to wait for an answer.
             if let outward { try put(outward, &hold) }
             while moved < channel.producer.capacity {
@@ -113,14 +124,29 @@ final class Connection {
             // The rest of a transfer's data is on its way from the kernel, and the peer's kernel waits for all of it:
             // one doorbell for the whole, unless the ring is full before.
             let more = !readable && !localFinished && (outward?.unread ?? 0) > 0
+            channel.direct?.page.pumped.storeRelease(bytesOut)
             ring = hold.finish(peerPolls: peerPolls, more: more)
         } catch {
-            throw .ring(error)
+            if isGone, case .busy(let owner) = error {
+                do throws(RingError) { _ = try channel.producer.recover(from: owner) } catch {}
+            }
+            try passOver(error)
         }
         if rules?.violation != nil { throw .refused(.outward) }
         if failure != 0 { throw .local(errno: failure) }
         return (moved, ring)
     }
+
+    /// What came of asking for an end. One that a program in direct mode is using is left alone for now; what else is
+    /// wrong with it may be that program's doing, and costs it the connection.
+    private func passOver(_ error: RingError) throws(ConnectionEnd) {
+        guard channel.direct != nil else { throw .ring(error) }
+        guard case .busy = error, !isGone || !localFinished else { throw .local(errno: EIO) }
+        isContended = true
+    }
+
+    /// The program takes what comes out of the ring itself.
+    private var isAttended: Bool { !hasEnd && channel.direct?.page.isAttended.loadRelaxed() == 1 }
 
     /// The socket has no more to read for now: what the local kernel had sent, it has given its memory back for.
     private func wasEmptied() {
@@ -167,12 +193,13 @@ final class Connection {
     func pumpInward(
         peerPolls: Bool, bounce: UnsafeMutableRawBufferPointer
     ) throws(ConnectionEnd) -> (moved: Int, ring: Bool) {
-        guard writable, !toldFinished else { return (0, false) }
+        guard writable, !toldFinished, !isAttended else { return (0, false) }
         var moved = 0
         var failure: Int32 = 0
         var ring = false
         do throws(RingError) {
             var hold = try channel.consumer.hold()
+            if channel.direct != nil, !hold.isSound { throw RingError.detached }
             // What the guard drops counts, too.
             let start = hold.position
             while Int(hold.position &- start) < channel.consumer.capacity {
@@ -198,9 +225,10 @@ final class Connection {
                 bytesIn &+= UInt64(count)
             }
             if let inward { channel.holdsBytes = inward.judged > 0 || inward.isHeld }
+            channel.direct?.page.delivered.storeRelease(bytesIn)
             ring = hold.finish(peerPolls: peerPolls)
         } catch {
-            throw .ring(error)
+            try passOver(error)
         }
         if rules?.violation != nil { throw .refused(.inward) }
         if failure != 0 { throw .local(errno: failure) }
@@ -256,7 +284,7 @@ final class Connection {
     func maySleep() throws(ConnectionEnd) -> Bool {
         do throws(RingError) {
             // Bytes that wait for the other direction are no reason to stay awake.
-            if writable, !toldFinished, inward?.isHeld != true {
+            if writable, !toldFinished, !isAttended, inward?.isHeld != true {
                 var hold = try channel.consumer.hold()
                 if try !hold.requestWake() {
                     // Bytes beyond the final index are never read, and are no reason to stay awake.
@@ -268,9 +296,9 @@ final class Connection {
                 if hasOwnOutward, try hold.writable() > 0 { return false }
                 if try !hold.requestWake(free: channel.producer.capacity / 2) { return false }
             }
-            return true
         } catch {
-            throw .ring(error)
+            try passOver(error)
         }
+        return true
     }
 }

@@ -26,6 +26,8 @@ enum ControlProtocol {
         /// How the peer answers on a channel, whose number stands in place of the port.
         case progress = 3
         case begin = 4
+        /// What to say as a stream's first bytes for a part in its ring (DirectMode).
+        case direct = 5
     }
 
     struct Request: Equatable {

@@ -54,6 +54,8 @@ struct Counters {
     var reset: UInt64 = 0
     var peerFaults: UInt64 = 0
     var guardRefusals: UInt64 = 0
+    /// Connections whose program uses the ring itself.
+    var direct: UInt64 = 0
     var wakeUps: UInt64 = 0
 }
 
@@ -83,9 +85,11 @@ final class DataPath {
     var justHeard: UInt32 = 0
     var pacing = DoorbellPacing()
     var withdrawals = WithdrawalClock()
-    /// Of the last pass: there are connections; in one something waits for its other direction; a withdrawal is held.
+    /// Of the last pass: there are connections; in one something waits for its other direction; a program in direct mode
+    /// has an end; a withdrawal is held.
     private var isConnected = false
     private var isHolding = false
+    private var isContended = false
     var holdsWithdrawals = false
     var stopping = false
     var exit = ExitCode.success
@@ -97,6 +101,8 @@ final class DataPath {
     var isConfined = false
     /// The listener is not watched until the next heartbeat.
     var isDeaf = false
+    /// nil: no program uses a ring itself.
+    var direct: DirectMode?
     /// Number of the next question to the sysfs worker.
     var generation: UInt32 = 0
 
@@ -135,6 +141,7 @@ final class DataPath {
         [
             descriptors.listener, descriptors.termination, descriptors.heartbeat, descriptors.pollTimer,
             descriptors.worker, events.descriptor, doorbell.descriptor, doorbell.sendDescriptor, controls.descriptor,
+            direct?.kick ?? -1, direct?.own.shared ?? -1, direct?.peer.shared ?? -1,
         ]
     }
 
@@ -160,17 +167,19 @@ final class DataPath {
     func work() -> Bool {
         follow(link.look())
         var busy = false
-        (isConnected, isHolding, holdsWithdrawals) = (false, false, false)
+        (isConnected, isHolding, isContended, holdsWithdrawals) = (false, false, false, false)
         let before = counters.bytesIn &+ counters.bytesOut
         if link.isUp {
             resting.find()
             for number in resting.busy {
                 lookAt(number)
+                if direct != nil { redeemTicket(number) }
                 if connections[number] != nil, pump(number) { busy = true }
                 resting.update(channels[number])
                 guard let connection = connections[number] else { continue }
                 isConnected = true
                 if connection.isHolding { isHolding = true }
+                if connection.isContended { isContended = true }
                 if connection.rules?.isHolding == true { holdsWithdrawals = true }
             }
         }
@@ -236,6 +245,8 @@ final class DataPath {
         let untilWithdrawal = withdrawals.moment == 0 ? nil : withdrawals.left(Clock.microseconds())
         if let untilWithdrawal { Clock.arm(descriptors.pollTimer, microseconds: untilWithdrawal) }
         if pacing.pausedUntil != 0 { return max(1, Clock.millisecondsUntil(pacing.pausedUntil)) }
+        // A program is in the midst of a copy, or was stopped there: it is waited for, not with.
+        if isContended { return 1 }
         if doorbell.descriptor >= 0 { return isConnected ? 100 : 500 }
         guard link.isUp else { return 20 }
         // Without a doorbell: poll soon after traffic, seldom later.
@@ -259,7 +270,9 @@ final class DataPath {
             if event.readable { connections[event.index]?.readable = true }
             if event.writable { connections[event.index]?.writable = true }
             if event.ended { connections[event.index]?.hasEnd = true }
+            if event.isGone { connections[event.index]?.isGone = true }
         case .worker: hearWorker()
+        case .kick: hearKick()
         }
     }
 
@@ -279,6 +292,7 @@ final class DataPath {
             watchAnswers(number)
         }
         tendClients()
+        if direct != nil { sweepDirect() }
     }
 
     func follow(_ event: LinkEvent) {

@@ -47,6 +47,8 @@ extension DataPath {
 
     /// The peer opened a connection to a service of this guest.
     func serve(_ channel: Channel, _ port: UInt16) {
+        // The program of the connection before may still be writing there; the next look tries again.
+        if channel.isLeft { return }
         let socket = connectService(port)
         // A full backlog: the record stays as it is, and the next look tries again.
         if socket < 0, cs_errno() == EAGAIN { return }
@@ -103,9 +105,14 @@ extension DataPath {
         guard let connection = connections[number], channels[number].isEstablished, connection.client == nil else {
             return false
         }
+        if let page = connection.channel.direct?.page {
+            page.isOpen.storeRelease(1)
+            if connection.channel.peerFinal != nil { page.isEnding.storeRelease(1) }
+        }
         var moved = 0
         var failure: ConnectionEnd?
         do throws(ConnectionEnd) {
+            connection.isContended = false
             let outward = try connection.pumpOutward(peerPolls: link.peerPolls, bounce: bounce)
             counters.bytesOut &+= UInt64(outward.moved)
             let inward = try connection.pumpInward(peerPolls: link.peerPolls, bounce: bounce)
@@ -125,7 +132,15 @@ extension DataPath {
     func passRest(_ number: Int) {
         guard let connection = connections[number], connection.client == nil else { return }
         do throws(ConnectionEnd) {
-            counters.bytesIn &+= UInt64(try connection.pumpInward(peerPolls: true, bounce: bounce).moved)
+            var looks = 0
+            repeat {
+                connection.isContended = false
+                connection.channel.direct?.page.isAttended.storeRelaxed(0)
+                counters.bytesIn &+= UInt64(try connection.pumpInward(peerPolls: true, bounce: bounce).moved)
+                // A program that is just reading is soon done; one that was stopped there loses what it has not read.
+                looks += 1
+                if connection.isContended { sched_yield() }
+            } while connection.isContended && looks < 1000
             let channel = connection.channel
             if channel.finalBeforeReset == channel.consumer.head, !channel.holdsBytes { tellEnd(connection) }
         } catch {}
@@ -177,6 +192,7 @@ extension DataPath {
         connections[number] = nil
         if let slot = connection.client { forgetClient(slot) }
         events.remove(connection.socket)
+        connection.channel.takeBack(isGone: connection.isGone)
         close(connection.socket)
     }
 

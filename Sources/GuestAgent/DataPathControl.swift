@@ -17,8 +17,13 @@ final class ControlClient {
     var wantsJSON = false
     /// Heartbeats since it connected; it is let go when its request takes too long.
     var age = 0
+    /// What it has been told to say on the stream whose ring it would use; 0: it has not asked.
+    var ticket: UInt64 = 0
     /// How many had connected before it, and it.
     let order: UInt64
+
+    /// It has not asked, or has yet to say its ticket: both are done at once, by whoever means it.
+    var isIdle: Bool { request.count < ControlProtocol.size || ticket != 0 }
 
     init(socket: Int32, order: UInt64) {
         self.socket = socket
@@ -73,15 +78,14 @@ extension DataPath {
             var oldest = Self.maximumClients
             var order = UInt64.max
             for slot in clients.indices {
-                guard let client = clients[slot], client.request.count < ControlProtocol.size, client.order < order
-                else { continue }
+                guard let client = clients[slot], client.isIdle, client.order < order else { continue }
                 (oldest, order) = (slot, client.order)
             }
             guard oldest < Self.maximumClients else { break }
             // What it has said by now counts.
             serveClient(oldest)
             guard let client = clients[oldest] else { return oldest }
-            if client.request.count < ControlProtocol.size {
+            if client.isIdle {
                 abandonClient(oldest)
                 return oldest
             }
@@ -110,6 +114,7 @@ extension DataPath {
         case .none: reply(slot, EINVAL)
         case .status?: askWorker(slot, json: request?.flags == ControlProtocol.flagJSON)
         case .connect?, .begin?: open(slot, request?.port ?? 0, waits: request?.operation == .connect)
+        case .direct?: giveTicket(slot)
         case .progress?: reply(slot, 0, progressText(Int(request?.port ?? 0)))
         }
     }
@@ -224,7 +229,7 @@ extension DataPath {
     func tendClients() {
         if isDeaf { isDeaf = !events.addInput(descriptors.listener, .listener) }
         for slot in clients.indices {
-            guard let client = clients[slot], client.request.count < ControlProtocol.size else { continue }
+            guard let client = clients[slot], client.isIdle else { continue }
             client.age += 1
             let waited = client.age * settings.heartbeatMilliseconds
             if waited >= settings.connectMilliseconds { abandonClient(slot) }

@@ -93,6 +93,7 @@ private func configCheck(_ arguments: [String]) throws(Diagnostic) -> ExitCode {
         connect-timeout-ms = \(configuration.connectTimeoutMilliseconds)
         unlink-timeout-ms = \(configuration.unlinkTimeoutMilliseconds)
         guard = \(configuration.isGuarded ? "on" : "off")
+        direct = \(configuration.isDirect ? "on" : "off")
         policy = \(configuration.policy ?? Policy.defaultPath + ", if it is there")
         export = \(configuration.exports.map { $0.text }.joined(by: " "))
         attach = \(configuration.attachments.map { $0.text }.joined(by: " "))

@@ -12,6 +12,7 @@ enum EventSource: UInt32 {
     case client = 6
     case channel = 7
     case worker = 8
+    case kick = 9
 }
 
 /// One ready descriptor.
@@ -23,6 +24,8 @@ struct Event {
     let writable: Bool
     /// The other end is gone, or says no more.
     let ended: Bool
+    /// Nothing moves any more, either way.
+    let isGone: Bool
 }
 
 /// epoll, with events copied out of the kernel's packed structure.
@@ -80,7 +83,8 @@ final class EventPoll {
                     Event(
                         source: source, index: Int(key & 0xFFFF_FFFF),
                         readable: trouble || events & cs_epollin() != 0,
-                        writable: trouble || events & cs_epollout() != 0, ended: trouble))
+                        writable: trouble || events & cs_epollout() != 0, ended: trouble,
+                        isGone: events & cs_epollhup() != 0))
             }
             i += 1
         }

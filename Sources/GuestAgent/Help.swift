@@ -7,7 +7,7 @@ enum Help {
         usage: ringway COMMAND …
 
           agent [--config FILE] [--KEY VALUE …]   connect this guest with its peer through shared memory
-          run [--preload FILE] [--runtime-dir DIR] [--port N …] [--verbose] -- PROGRAM [ARGUMENT …]
+          run [--preload FILE] [--runtime-dir DIR] [--port N …] [--direct] [--verbose] -- PROGRAM …
                                                   run a program whose TCP connections cross the ring
           list [--remote] [--json]                list this guest's devices, or those that the peer offers
           export BUSID | --match RULE             offer devices to the peer
@@ -107,11 +107,12 @@ enum Help {
         """
 
     private static let run = """
-        usage: ringway run [--preload FILE] [--runtime-dir DIR] [--port N …] [--verbose] -- PROGRAM [ARGUMENT …]
+        usage: ringway run [--preload FILE] [--runtime-dir DIR] [--port N …] [--direct] [--verbose] -- PROGRAM …
 
         Runs a program whose TCP connections to, and listeners on, the ports given (default 3240) become channels of
         the ring; N is PORT or PORT:SERVICE. The program must be dynamically linked. --verbose says on standard error
-        which call became what. Returns the program's status; 126 when it cannot be run, 127 when there is none.
+        which call became what. With --direct, and `direct = on` of the agent, programs use the ring themselves. Returns
+        the program's status; 126 when it cannot be run, 127 when there is none.
 
         """
 }

@@ -8,6 +8,7 @@ final class RunCommand {
     let library: String?
     let ports: [String]
     let isVerbose: Bool
+    let isDirect: Bool
     let program: [String]
 
     private init(_ arguments: CommandArguments, program: [String]) {
@@ -15,6 +16,7 @@ final class RunCommand {
         library = arguments.value("--preload")
         ports = arguments.all("--port")
         isVerbose = arguments.has("--verbose")
+        isDirect = arguments.has("--direct")
         self.program = program
     }
 
@@ -22,7 +24,8 @@ final class RunCommand {
     static func parse(_ arguments: [String]) throws(Diagnostic) -> RunCommand {
         let end = arguments.firstIndex { $0 == "--" } ?? arguments.count
         let own = try CommandArguments.parse(
-            Array(arguments[..<end]), command: "run", flags: ["--verbose"], values: ["--preload", "--port"],
+            Array(arguments[..<end]), command: "run", flags: ["--verbose", "--direct"],
+            values: ["--preload", "--port"],
             repeatable: "--port")
         let command = RunCommand(own, program: Array(arguments.dropFirst(end + 1)))
         for port in command.ports where !isPort(port) {
@@ -57,6 +60,7 @@ final class RunCommand {
             "RINGWAY_PORTS=" + (ports.isEmpty ? "3240" : ports.joined(by: ",")),
         ]
         if isVerbose { settings.append("RINGWAY_VERBOSE=1") }
+        if isDirect { settings.append("RINGWAY_DIRECT=1") }
         let variables = Self.pointers(settings)
         let error = path.withCString { name in
             cs_execute(name, words, variables)

@@ -58,6 +58,7 @@ final class StatusReport {
             ("connections-opened", counters.opened), ("connections-accepted", counters.accepted),
             ("connections-refused", counters.refused), ("connections-reset", counters.reset),
             ("peer-faults", counters.peerFaults), ("guard-refusals", counters.guardRefusals),
+            ("connections-direct", counters.direct),
             ("times-up", dataPath.link.timesUp),
             ("wake-ups", counters.wakeUps),
         ]

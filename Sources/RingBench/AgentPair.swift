@@ -5,7 +5,7 @@ import Foundation
 
 /// Two agents on this machine, on the two halves of a file in memory, linked.
 final class AgentPair {
-    private let folder: String
+    let folder: String
     private var agents: [pid_t] = []
 
     /// - Parameters:

@@ -12,7 +12,7 @@ final class BenchSuite {
 
     static let names = [
         "messages-64", "messages-512", "messages-4096", "messages-65536", "stream", "round-trip-64", "record-56",
-        "latency-64", "blocking-64", "pump-stream", "pump-round-trip",
+        "latency-64", "blocking-64", "pump-stream", "pump-round-trip", "direct-stream", "direct-round-trip",
     ]
 
     /// - Parameters:
@@ -55,6 +55,10 @@ final class BenchSuite {
         case "pump-stream":
             return StreamCells.pump(
                 megabytes: some(256), taking(StreamCells.write, try pumps() + kernelStreams([])), runPair())
+        case "direct-stream":
+            return DirectCells.stream(megabytes: some(1024), try directPrograms())
+        case "direct-round-trip":
+            return DirectCells.roundTrip(message: 64, count: some(50_000), try directPrograms())
         default:
             return RoundTripCells.pump(
                 message: 64, count: some(5_000), taking(64, try pumps() + kernelStreams([])), runPair())
@@ -86,6 +90,10 @@ final class BenchSuite {
             if !missing.contains("\(error)") { missing.append("\(error)") }
             return nil
         }
+    }
+
+    private func directPrograms() throws -> DirectPrograms {
+        try DirectPrograms(agent: agent, processors: processors)
     }
 
     private func pumps() throws -> [any Carrier] {

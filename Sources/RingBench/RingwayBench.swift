@@ -8,7 +8,7 @@ struct RingwayBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ringway-bench",
         abstract: "Measures Ringway against its peers, in turns in one run, as ratios with their spread.",
-        subcommands: [RingCommand.self, GuardCommand.self, AllCommand.self, ProgramCommand.self])
+        subcommands: [RingCommand.self, GuardCommand.self, AllCommand.self, ProgramCommand.self, DirectHalf.self])
 }
 
 struct GuardCommand: ParsableCommand {

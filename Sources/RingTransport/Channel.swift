@@ -26,8 +26,13 @@ public final class Channel {
     public let number: Int
     /// Whether this side may open it.
     public let opensHere: Bool
-    public let producer: ProducerEnd
-    public let consumer: ConsumerEnd
+    public private(set) var producer: ProducerEnd
+    public private(set) var consumer: ConsumerEnd
+    private let controls: UnsafeMutableRawPointer
+    /// Shared with a program for the connection that there is.
+    public private(set) var direct: DirectGrant?
+    /// Of a connection that has ended; while that program may still be in the ring, no other one begins.
+    private var leaving: DirectGrant?
     let own: OwnRecord
     let peer: PeerRecord
 
@@ -57,6 +62,7 @@ public final class Channel {
     ) {
         self.number = number
         opensHere = geometry.opens(side).contains(number)
+        self.controls = controls
         let page = SectionLayout.channelPage(number)
         self.own = OwnRecord(page: own + page)
         self.peer = PeerRecord(page: peer + page)
@@ -107,7 +113,7 @@ public final class Channel {
 
     /// Whether a connection can be opened on this channel now.
     public func isFree() -> Bool {
-        guard opensHere, fault == nil, state == .closed else { return false }
+        guard opensHere, fault == nil, state == .closed, !isLeft else { return false }
         do throws(ChannelFault) {
             let record = try peer.load()
             return record.state == .closed && record.incarnation == incarnation
@@ -182,6 +188,46 @@ public final class Channel {
 
     /// Whether every byte up to the peer's final index has been read, and is where it belongs.
     public var hasReadAll: Bool { peerFinal == consumer.head && !holdsBytes }
+
+    // MARK: Direct mode
+
+    /// Shares both ends of the connection that there is with a program. Nobody holds them.
+    public func share(_ grant: DirectGrant) {
+        let page = grant.page
+        producer = producer.moved(to: page.producer)
+        consumer = consumer.moved(to: page.consumer)
+        direct = grant
+    }
+
+    /// Takes the ends back: the connection is over, and its record says so, or the link is lost.
+    /// - Parameter isGone: all of the program's descriptors are closed.
+    public func takeBack(isGone: Bool) {
+        guard let grant = direct else { return }
+        direct = nil
+        grant.page.isOpen.storeRelease(0)
+        // Full fence: pairs with the one in the program's hold, between taking the end and its look at isOpen
+        // (DirectRing): either it sees that the connection is over, or its hold is seen here.
+        fullFence()
+        producer = producer.moved(to: EndControl(controls))
+        consumer = consumer.moved(to: EndControl(controls + EndControl.size))
+        if !isGone, grant.page.isHeld { leaving = grant }
+    }
+
+    /// Whether a program that had a connection before may still be writing into the ring.
+    public var isLeft: Bool {
+        if leaving?.page.isHeld == false { leaving = nil }
+        return leaving != nil
+    }
+
+    /// Numbers by which a program finds its parts of the sections: see `DirectGrant.size`.
+    public func describe(_ ownOffset: Int, _ peerOffset: Int, _ geometry: SectionGeometry, polls: Bool) -> [UInt64] {
+        let page = SectionLayout.channelPage(number)
+        let ring = SectionLayout.ringData(number, geometry)
+        return [
+            UInt64(ownOffset + page), UInt64(ownOffset + ring), UInt64(peerOffset + page), UInt64(peerOffset + ring),
+            UInt64(geometry.ringCapacity) << 32 | (polls ? 1 : 0), UInt64(incarnation),
+        ]
+    }
 
     // MARK: What the peer did
 

@@ -42,3 +42,15 @@ public final class EndControls {
     /// The producer's block of a channel; the consumer's follows it.
     public func block(_ channel: Int) -> UnsafeMutableRawPointer { base + channel * 2 * EndControl.size }
 }
+
+/// What a program in direct mode and the agent share of one connection: a page of its own, so that nothing of another
+/// connection is in it.
+public final class DirectGrant {
+    private let controls: EndControls
+    public var descriptor: Int32 { controls.descriptor }
+    public var page: DirectPage { DirectPage(controls.base) }
+
+    public init?() {
+        do throws(TransportError) { controls = try EndControls.create(channels: 1) } catch { return nil }
+    }
+}

@@ -14,13 +14,17 @@ public final class MappedSection {
     private let mapping: UnsafeMutableRawPointer
     private let mappedSize: Int
     private let watched: Bool
+    /// A descriptor by which a part of it can be mapped, and where the section begins there; -1 where there is none.
+    public let shared: Int32
+    public let sharedOffset: Int
 
     /// Maps `source` whole or in part.
     /// - Parameters:
     ///   - writable: the own section is, the peer's is not.
     ///   - deviceRoot, sysfsRoot: where `/dev` and `/sys` are.
     public static func open(
-        _ specification: SectionSpecification, writable: Bool, sysfsRoot: String = "/sys", deviceRoot: String = "/dev"
+        _ specification: SectionSpecification, writable: Bool, sysfsRoot: String = "/sys", deviceRoot: String = "/dev",
+        isShared: Bool = false
     ) throws(TransportError) -> MappedSection {
         let source: MappingSource
         let place = specification.place
@@ -37,12 +41,14 @@ public final class MappedSection {
                 address: number, offset: specification.offset, size: specification.size ?? 0, writable: writable,
                 deviceRoot: deviceRoot)
         }
-        defer { close(source.descriptor) }
-        return try MappedSection(specification, source, writable)
+        // Of a file only: /dev/mem is more than a section, and a device's resources are not cached.
+        let isKept = isShared && specification.backend == .file
+        defer { if !isKept { close(source.descriptor) } }
+        return try MappedSection(specification, source, writable, isKept)
     }
 
     private init(
-        _ specification: SectionSpecification, _ source: MappingSource, _ writable: Bool
+        _ specification: SectionSpecification, _ source: MappingSource, _ writable: Bool, _ isKept: Bool
     ) throws(TransportError) {
         let offset = specification.offset
         let size = specification.size ?? source.size - offset
@@ -74,6 +80,8 @@ public final class MappedSection {
         description = specification.text
         self.writable = writable
         watched = source.canShrink
+        shared = isKept ? source.descriptor : -1
+        sharedOffset = fileOffset
         if watched, cs_watch_range(base, size) != 0 {
             throw TransportError.system(.io, "watching \(specification.text) for truncation", cs_errno())
         }
@@ -82,6 +90,7 @@ public final class MappedSection {
     deinit {
         if watched { cs_unwatch_range(base) }
         munmap(mapping, mappedSize)
+        if shared >= 0 { close(shared) }
     }
 
     /// How often the file behind the section turned out to be truncated (SIGBUS); zeros are mapped there since.

@@ -25,6 +25,13 @@ enum Settings {
     /// Whether every decision is to be told on standard error.
     static var isVerbose: Bool { shim_settings().pointee.is_verbose != 0 }
 
+    /// Whether connections are to use their ring themselves.
+    static var isDirect: Bool { shim_settings().pointee.is_direct != 0 }
+
+    /// How long a call waits for the peer in direct mode before it asks the kernel: less than two programs that wait
+    /// for each other in the kernel lose by it.
+    static var defaultSpin: UInt32 { 50 }
+
     static var timeoutMilliseconds: Int64 { shim_settings().pointee.timeout_milliseconds }
 
     /// Appends a path in the runtime directory.
@@ -42,9 +49,21 @@ enum Settings {
 @c(shim_read_settings)
 func readSettings(
     _ settings: UnsafeMutablePointer<shim_settings>, _ directory: UnsafePointer<CChar>?,
-    _ ports: UnsafePointer<CChar>?, _ timeout: UnsafePointer<CChar>?, _ verbose: UnsafePointer<CChar>?
+    _ ports: UnsafePointer<CChar>?, _ timeout: UnsafePointer<CChar>?, _ verbose: UnsafePointer<CChar>?,
+    _ direct: UnsafePointer<CChar>?, _ spin: UnsafePointer<CChar>?
 ) {
     settings.pointee.is_verbose = verbose == nil ? 0 : 1
+    settings.pointee.is_direct = direct == nil ? 0 : 1
+    // With one processor whoever is waited for does not run meanwhile.
+    settings.pointee.spin_microseconds = direct != nil && raw_processors() > 1 ? Settings.defaultSpin : 0
+    if let spin {
+        var scanner = Scanner(spin)
+        if let value = scanner.decimal(limit: 10_000), scanner.isAtEnd {
+            settings.pointee.spin_microseconds = UInt32(value)
+        } else {
+            complain("RINGWAY_DIRECT_SPIN_US must be 0...10000 and is ignored")
+        }
+    }
     readDirectory(directory, into: shim_directory(settings))
     settings.pointee.timeout_milliseconds = Settings.defaultTimeout
     if let timeout {

@@ -46,7 +46,14 @@ struct BinaryTests {
         let calls = names + ["getsockopt", "setsockopt"]
         let streams = ["read", "readv", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg"]
         let fortified = ["__read_chk", "__recv_chk", "__recvfrom_chk"]
-        #expect(facts.defined == Set(calls + streams + fortified))
+        // What goes into the ring in direct mode, and what ends it.
+        let direct = """
+            close write writev dup dup2 dup3 fcntl fcntl64 ioctl poll ppoll __poll_chk __ppoll_chk select pselect
+            epoll_ctl sendfile sendfile64 splice sendmmsg recvmmsg preadv2 pwritev2 fdopen dprintf
+            vdprintf __dprintf_chk __vdprintf_chk aio_read aio_read64 aio_write aio_write64 lio_listio
+            lio_listio64 _Fork vfork clone posix_spawn posix_spawnp system popen close_range closefrom
+            """.split(whereSeparator: \.isWhitespace).map(String.init)
+        #expect(facts.defined == Set(calls + streams + fortified + direct))
         // glibc warns of programs at a fixed address that take the address of one.
         #expect(facts.protected == [])
         // Both libcs have these, without a version that matters. A replaced call must not be among them.

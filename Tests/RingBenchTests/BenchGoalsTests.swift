@@ -53,6 +53,12 @@ import Testing
         .init(
             cell: "pump-round-trip", own: "pump: socket, agent, ring, agent, socket", peer: "the same relay over TCP",
             sense: .atMost, near: 0.75, far: 0.5, goal: "pump, there and back, against the same relay over TCP"),
+        .init(
+            cell: "direct-stream", own: "two programs in direct mode", peer: "AF_UNIX stream", sense: .atLeast, near: 4,
+            far: 4, goal: "direct mode, throughput, against AF_UNIX"),
+        .init(
+            cell: "direct-round-trip", own: "two programs in direct mode", peer: "AF_UNIX stream", sense: .atMost,
+            near: 0.05, far: 0.05, goal: "direct mode, there and back, against AF_UNIX"),
     ]
 
     private func result(_ goal: String, _ cells: [CellRecord]) throws -> GoalResult {
@@ -89,7 +95,7 @@ import Testing
         #expect(stream.contains("ring, copied out and looked at") && stream.contains("ring"))
         #expect(RoundTripCells.polling(message: 64, count: 1, []).contenders.map(\.name) == ["line bounce"])
         let goals = BenchGoals.table([]).results
-        #expect(goals.count == 11 + 10 + 2 && goals.allSatisfy { $0.verdict == .notMeasured })
+        #expect(goals.count == 13 + 12 && goals.allSatisfy { $0.verdict == .notMeasured })
     }
 
     /// Each round's ratio is against the best of its peers in that round.

@@ -10,14 +10,18 @@ final class AgentPair {
     let connecting: Side
 
     /// Returns when the link is up.
-    init(_ variant: Variant) throws {
+    /// - Parameters:
+    ///   - isDirect: the agents let programs use the ring themselves.
+    ///   - areProgramsDirect: those that are started with a side's directory would; nil: if they may.
+    init(_ variant: Variant, isDirect: Bool = false, areProgramsDirect: Bool? = nil) throws {
         let memory = try ScratchFolder()
         let file = memory.path + "/memory"
         guard FileManager.default.createFile(atPath: file, contents: nil), truncate(file, 16 << 20) == 0 else {
             throw SystemFailure("truncate of \(file)")
         }
-        serving = try Side("a", variant, memory)
-        connecting = try Side("b", variant, memory)
+        serving = try Side("a", variant, memory, isDirect)
+        connecting = try Side("b", variant, memory, isDirect)
+        for side in [serving, connecting] { side.areProgramsDirect = areProgramsDirect ?? isDirect }
         for side in [serving, connecting] where !side.waitUntilUp() {
             throw AgentFailure(output: side.output)
         }
@@ -38,7 +42,9 @@ final class AgentPair {
 
         var path: String { folder.path }
 
-        fileprivate init(_ side: String, _ variant: Variant, _ memory: ScratchFolder) throws {
+        fileprivate(set) var areProgramsDirect = false
+
+        fileprivate init(_ side: String, _ variant: Variant, _ memory: ScratchFolder, _ isDirect: Bool) throws {
             self.memory = memory
             folder = try ScratchFolder()
             let command = variant.agentCommand
@@ -52,7 +58,7 @@ final class AgentPair {
                     "--doorbell", "none", "--guard", "off", "--runtime-dir", folder.path,
                     "--section-a", "file:\(memory.path)/memory,offset=0,size=8M",
                     "--section-b", "file:\(memory.path)/memory,offset=8M,size=8M",
-                ]
+                ] + (isDirect ? ["--direct", "on"] : [])
             process.standardError = errors
             try process.run()
         }

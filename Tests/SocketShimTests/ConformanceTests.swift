@@ -9,19 +9,19 @@ import Testing
 struct ConformanceTests {
     static let cases = ShimTests.cases.filter { this in Variant.agents.contains { $0.hasSameAgent(as: this.variant) } }
 
-    @Test("a connection, from its first byte to either kind of end", arguments: cases)
-    func streams(_ this: ShimTests.Case) throws {
+    @Test("a connection, from its first byte to either kind of end", arguments: cases, [false, true])
+    func streams(_ this: ShimTests.Case, isDirect: Bool) throws {
         let overTCP = try talk(this, "streams", nil)
-        let overRing = try talk(this, "streams", AgentPair(this.variant))
+        let overRing = try talk(this, "streams", AgentPair(this.variant, isDirect: isDirect))
         #expect(differences(overRing.client, overTCP.client) == [])
         #expect(differences(overRing.server, overTCP.server) == [])
         #expect(overTCP.client.contains("-- watched") && overTCP.server.contains("recv: ECONNRESET"))
     }
 
-    @Test("listeners: backlog, closing, several that accept, a shared port", arguments: cases)
-    func listeners(_ this: ShimTests.Case) throws {
+    @Test("listeners: backlog, closing, several that accept, a shared port", arguments: cases, [false, true])
+    func listeners(_ this: ShimTests.Case, isDirect: Bool) throws {
         let overTCP = try talk(this, "listeners", nil)
-        let overRing = try talk(this, "listeners", AgentPair(this.variant))
+        let overRing = try talk(this, "listeners", AgentPair(this.variant, isDirect: isDirect))
         #expect(differences(overRing.client, overTCP.client) == [])
         #expect(differences(overRing.server, overTCP.server) == [])
         #expect(overTCP.server.contains("accepted: 6") && overTCP.client.contains("recv: ECONNRESET"))

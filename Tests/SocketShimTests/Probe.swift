@@ -33,6 +33,7 @@ final class Probe {
             environment["RINGWAY_RUNTIME_DIR"] = runtimeDirectory.path
             environment["RINGWAY_PORTS"] = "1:2,\(port)"
             environment["RINGWAY_CONNECT_TIMEOUT_MS"] = String(timeoutMilliseconds)
+            if (runtimeDirectory as? AgentPair.Side)?.areProgramsDirect == true { environment["RINGWAY_DIRECT"] = "1" }
         }
         environment.merge(more) { $1 }
         process.executableURL = URL(fileURLWithPath: command[0])

@@ -88,12 +88,13 @@ inside() { # SIDE COMMAND…
         PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
-# The same, under the preload library.
+# The same, under the preload library; with direct=--direct programs use the ring themselves.
+direct=
 over() { # SIDE PORTS COMMAND…
     local side=$1 ports=() port
     for port in ${2//,/ }; do ports+=(--port "$port"); done
     shift 2
-    inside "$side" timeout $patience /opt/ringway/ringway run --runtime-dir "/tmp/$side" "${ports[@]}" -- "$@"
+    inside "$side" timeout $patience /opt/ringway/ringway run $direct --runtime-dir "/tmp/$side" "${ports[@]}" -- "$@"
 }
 
 # A server's output goes to a descriptor of its own; it is ready when it has said TEXT.
@@ -148,7 +149,7 @@ for side in server client; do
     [ $side = server ] && letter=a || letter=b
     exec {said}< <(inside $side /opt/ringway/ringway agent --side $letter --channels 128 --ring-size 64K --opens-a 0 \
         --section-a "file:$memory,offset=0,size=16M" --section-b "file:$memory,offset=16M,size=16M" \
-        --doorbell none --runtime-dir "/tmp/$side" --group 102 2>&1)
+        --doorbell none --runtime-dir "/tmp/$side" --group 102 --direct on 2>&1)
     children+=($!)
     agents[$side]=$said
 done
@@ -185,6 +186,36 @@ iperf() { # ARGUMENT…
 }
 check programs-iperf3 iperf
 check programs-iperf3-reverse-parallel iperf -R -P 4
+
+# In direct mode: what the agents carry does not count, but that the programs do not notice.
+crosses_direct() { # COMMAND…
+    local before
+    before=$(counter server connections-direct)
+    "$@" || return 1
+    echo "direct connections: $(($(counter server connections-direct) - before))" >&2
+    [ "$(counter server connections-direct)" -gt "$before" ]
+}
+redis_direct() {
+    serve "Ready to accept connections" 6380 redis-server --port 6380 --save "" --dir /tmp/server || return 1
+    no_tcp 6380 || return 1
+    crosses_direct over client 6380 redis-benchmark -p 6380 -q -c 50 -P 16 -n 20000 -d 1000 -t set,get || return 1
+    crosses_direct over client 6380 redis-benchmark -p 6380 -q -c 1 -n 5000 -t ping,lpush,lrange_100 || return 1
+    [ "$(over client 6380 redis-cli -p 6380 dbsize)" -ge 1 ]
+}
+iperf_direct() { # ARGUMENT…
+    serve "Server listening" 5202 iperf3 -s -1 -p 5202 --forceflush || return 1
+    crosses_direct over client 5202 iperf3 -c 127.0.0.1 -p 5202 -n 200M -J "$@" >"$scratch/iperf.json" || {
+        cat "$scratch/iperf.json"
+        return 1
+    }
+    grep -A 8 sum_received "$scratch/iperf.json"
+    ! grep '"error"' "$scratch/iperf.json"
+}
+direct=--direct
+check programs-redis-direct redis_direct
+check programs-iperf3-direct iperf_direct
+check programs-iperf3-direct-reverse iperf_direct -R -P 4
+direct=
 
 fetch() { # PORT ARGUMENT…
     local port=$1

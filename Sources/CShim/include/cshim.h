@@ -123,6 +123,9 @@ unsigned cs_unread(int socket);
 int cs_give_full_stream(
     int socket, const void *_Nonnull answer, size_t size, const void *_Nonnull filler, size_t room,
     int *_Nonnull filled);
+// Sends bytes, and descriptors with them (SCM_RIGHTS, four at most), without waiting; 0, or -1.
+int cs_send_with(
+    int socket, const void *_Nonnull bytes, size_t size, const int *_Nullable descriptors, int count);
 // Gives a socket the name that says what became of a connection (unix(7), abstract): `ringway+000/…` when the peer has
 // ended in order, or `ringway-ERR/…` with an errno in decimal when it was not made. 0, or -1 with errno: a socket has
 // one name.

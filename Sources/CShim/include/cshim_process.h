@@ -28,7 +28,7 @@ int cs_drop_capabilities(void);
 // that are named (-1 names none). 0, or -1 with errno when one of these could not be done; the others are.
 int cs_enclose(const char *_Nonnull directory, const int *_Nonnull keep, int count);
 // Refuses this process every system call that the data path does not need: 0, or -1 with errno.
-int cs_confine(void);
+int cs_confine(bool is_direct);
 // The effective set of this process's capabilities; ~0 when it cannot be read.
 uint64_t cs_effective_capabilities(void);
 // execve with this process's environment, in which each `NAME=value` of `own` stands instead of another of that name.

@@ -70,17 +70,19 @@ enum BenchGoals {
             "pump, there and back, against the same relay over TCP", "pump-round-trip", pump, .atMost,
             near: (0.75, 0.64), far: (0.5, 0.41)
         ) { $0 == relay },
+        rule(
+            "direct mode, throughput, against AF_UNIX", "direct-stream", DirectCells.direct, .atLeast, near: (4, 6),
+            far: (2.5, 3)
+        ) { $0 == KernelCarrier.Kind.unixStream.rawValue },
+        rule(
+            "direct mode, there and back, against AF_UNIX", "direct-round-trip", DirectCells.direct, .atMost,
+            near: (1 / 20, 1 / 40), far: (1 / 12, 1 / 16)
+        ) { $0 == KernelCarrier.Kind.unixStream.rawValue },
     ]
 
     static let relay = "the same relay over TCP"
     static let pump = "pump: socket, agent, ring, agent, socket"
     static let otherQueues: Set<String> = ["Boost spsc_queue", "atomic_queue SPSC", "rigtorp SPSCQueue"]
-
-    /// What this version does not have yet.
-    private static let absent = [
-        (Goal("direct mode, throughput, against AF_UNIX", .atLeast, 4, aim: 6), "there is no direct mode"),
-        (Goal("direct mode, there and back, against AF_UNIX", .atMost, 1 / 20, aim: 1 / 40), "there is no direct mode"),
-    ]
 
     /// Rounds that a verdict needs at least.
     static let enough = 3
@@ -91,7 +93,7 @@ enum BenchGoals {
                 [(rule.near, CacheRegime.near), (rule.far, .far)].compactMap { bounds, regime in
                     bounds.map { result(rule, $0, regime, cells) }
                 }
-            } + absent.map { GoalResult($0.0, ratios: [], note: $0.1) })
+            })
     }
 
     private static func result(

@@ -181,7 +181,8 @@ static int settings_are_read;
 struct shim_settings *shim_settings(void) {
   if (!__atomic_load_n(&settings_are_read, __ATOMIC_ACQUIRE)) {
     shim_read_settings(&settings, getenv("RINGWAY_RUNTIME_DIR"), getenv("RINGWAY_PORTS"),
-                       getenv("RINGWAY_CONNECT_TIMEOUT_MS"), getenv("RINGWAY_VERBOSE"));
+                       getenv("RINGWAY_CONNECT_TIMEOUT_MS"), getenv("RINGWAY_VERBOSE"), getenv("RINGWAY_DIRECT"),
+                       getenv("RINGWAY_DIRECT_SPIN_US"));
     __atomic_store_n(&settings_are_read, 1, __ATOMIC_RELEASE);
   }
   return &settings;

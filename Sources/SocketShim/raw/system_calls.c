@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE 1
 #include "socket_shim_raw.h"
+#include "direct.h"
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -283,4 +286,64 @@ int raw_is_text_output(void) {
   int is_kind =
       S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode) || S_ISSOCK(status.st_mode);
   return is_kind && status.st_dev == text_output.device && status.st_ino == text_output.inode;
+}
+
+void *raw_map(int fd, uint64_t offset, size_t size, int is_writable) {
+  int protection = PROT_READ | (is_writable ? PROT_WRITE : 0);
+  int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+  long result = call(SYS_mmap, 0, (long)size, protection, flags, fd, (long)offset);
+  return result < 0 && result > -4096 ? NULL : (void *)result;
+}
+
+void raw_unmap(void *start, size_t size) {
+  if (start) call(SYS_munmap, (long)start, (long)size, 0, 0, 0, 0);
+}
+
+int raw_wipe_on_fork(void *start, size_t size) {
+  return (int)call(SYS_madvise, (long)start, (long)size, MADV_WIPEONFORK, 0, 0, 0);
+}
+
+long raw_write(int fd, const void *bytes, size_t count) {
+  return call(SYS_write, fd, (long)bytes, (long)count, 0, 0, 0);
+}
+
+long raw_writev(int fd, const struct iovec *parts, int count) {
+  return call(SYS_writev, fd, (long)parts, count, 0, 0, 0);
+}
+
+void raw_add_to_eventfd(int fd) {
+  uint64_t one = 1;
+  call(SYS_write, fd, (long)&one, sizeof one, 0, 0, 0);
+}
+
+int64_t raw_monotonic_microseconds(void) {
+  struct timespec now = {0};
+  call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int raw_processors(void) {
+  uint64_t mask[16] = {0};
+  long size = call(SYS_sched_getaffinity, 0, sizeof mask, (long)mask, 0, 0, 0);
+  int count = 0;
+  for (long i = 0; i < size / 8; i++) count += __builtin_popcountll(mask[i]);
+  return count;
+}
+
+int raw_receive_grant(int fd, void *bytes, size_t count, int descriptors[4]) {
+  struct iovec part = {bytes, count};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(4 * sizeof(int))];
+  } control;
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  int got = (int)call(SYS_recvmsg, fd, (long)&message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
+  struct cmsghdr *found = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+  if (!found || found->cmsg_level != SOL_SOCKET || found->cmsg_type != SCM_RIGHTS) return got > 0 ? 0 : got;
+  size_t room = (found->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  __builtin_memcpy(descriptors, CMSG_DATA(found), room * sizeof(int));
+  if (room == 4 && (size_t)got == count) return got;
+  for (size_t i = 0; i < room; i++) raw_close(descriptors[i]);
+  return 0;
 }

@@ -4,6 +4,7 @@
 // the child closes them.
 #define _GNU_SOURCE 1
 #include "socket_shim_raw.h"
+#include "direct.h"
 #include <dlfcn.h>
 #include <signal.h>
 #include <stddef.h>
@@ -60,6 +61,7 @@ void shim_end_change(const uint64_t *mask) {
 }
 
 static void before_fork(void) {
+  if (shim_direct_count() > 0) shim_direct_drop_all();
   notice_process();
   __atomic_fetch_add(&forking, 1, __ATOMIC_SEQ_CST);
   for (int turn = 0; turn < TURNS + MILLISECONDS && __atomic_load_n(&changing, __ATOMIC_SEQ_CST) > 0; turn++)

@@ -376,6 +376,7 @@ static int followers(void) {
 #include "streams.h"
 #include "listeners.h"
 #include "many.h"
+#include "direct.h"
 #include "beside.h"
 #include "escapes.h"
 
@@ -499,6 +500,9 @@ int main(int count, char **arguments) {
       {"streams", streams}, {"streams-server", streams_server},
       {"listeners", listeners}, {"listeners-server", listeners_server},
       {"many", many}, {"many-server", many_server},
+      {"direct", direct_ways}, {"direct-echo", direct_echo},
+      {"direct-death", direct_death}, {"direct-threads", direct_threads}, {"direct-flood", direct_flood},
+      {"direct-scribble", direct_scribble},
   };
   if (count < 4) return 64;
   // Whoever started this may have it blocked.

@@ -170,6 +170,9 @@ struct shim_settings {
   struct shim_mapping mappings[SHIM_MAPPINGS];
   uint32_t mapping_count;
   uint32_t is_verbose;
+  // Connections use their ring themselves; and how long a call waits for the peer before it asks the kernel.
+  uint32_t is_direct;
+  uint32_t spin_microseconds;
   int64_t timeout_milliseconds;
 };
 struct shim_settings *_Nonnull shim_settings(void);
@@ -183,5 +186,6 @@ static inline struct shim_mapping *_Nonnull shim_mappings(struct shim_settings *
 // Implemented in Swift; called once for a process, before main in all but exotic programs. A null
 // pointer stands for a variable that is not set.
 void shim_read_settings(struct shim_settings *_Nonnull settings, const char *_Nullable directory,
-                        const char *_Nullable ports, const char *_Nullable timeout, const char *_Nullable verbose);
+                        const char *_Nullable ports, const char *_Nullable timeout, const char *_Nullable verbose,
+                        const char *_Nullable direct, const char *_Nullable spin);
 #endif

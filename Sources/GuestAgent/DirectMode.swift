@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import CShim
+import RingBuffer
+import RingTransport
+import USBIP
+
+/// What the agent gives to programs in direct mode, which use the ring of their connection themselves (docs/shim.md).
+final class DirectMode {
+    /// The files of the sections, and where these begin.
+    let own: MappedSection
+    let peer: MappedSection
+    /// An eventfd that programs write to: the peer has to be woken, or there is something to see.
+    let kick: Int32
+    /// Who asks is told this number, and says it as the first bytes of the stream that is meant.
+    let secret = UInt64(randomWord()) << 32 | UInt64(randomWord()) | 1
+
+    /// nil where the sections are no files, or not cached.
+    init?(_ own: MappedSection, _ peer: MappedSection, _ copy: CopyMode) {
+        guard own.shared >= 0, peer.shared >= 0, copy == .block else { return nil }
+        self.own = own
+        self.peer = peer
+        kick = eventfd(0, cs_efd_nonblock_cloexec())
+        if kick < 0 { return nil }
+    }
+}
+
+extension DataPath {
+    /// Answers a program that has a stream and would use its ring: with what it has to say as the stream's first bytes.
+    /// So it can have no other connection's ring than its own.
+    func giveTicket(_ slot: Int) {
+        guard let direct, let client = clients[slot] else { return reply(slot, EOPNOTSUPP) }
+        client.ticket = client.order
+        // An answer, behind which 16 bytes follow.
+        if !sendWords(client, [UInt64(ControlProtocol.magic), 16, direct.secret, client.ticket], []) {
+            abandonClient(slot)
+        }
+    }
+
+    private func sendWords(_ client: ControlClient, _ words: [UInt64], _ descriptors: [Int32]) -> Bool {
+        words.withUnsafeBytes { bytes in
+            descriptors.withUnsafeBufferPointer {
+                cs_send_with(client.socket, bytes.baseAddress!, bytes.count, $0.baseAddress, Int32($0.count)) == 0
+            }
+        }
+    }
+
+    /// Looks at the first bytes of a program's stream, once.
+    func redeemTicket(_ number: Int) {
+        guard let direct, let connection = connections[number], connection.isFresh, connection.readable,
+            connection.client == nil
+        else { return }
+        let words = bounce.baseAddress!
+        var count = -1
+        if connection.failure == 0 {
+            count = recv(connection.socket, words, 16, cs_msg_dontwait() | cs_msg_peek())
+            if count < 0, cs_errno() == EAGAIN {
+                connection.readable = false
+                return
+            }
+        }
+        if count < 0 {
+            // The kernel says it once; who is to hear it has perhaps not been told yet that there is a connection.
+            if connection.failure == 0 { connection.failure = cs_errno() }
+            if connection.channel.isEstablished { end(number, .local(errno: connection.failure)) }
+            return
+        }
+        connection.isFresh = false
+        guard count == 16, words.load(as: UInt64.self) == direct.secret else { return }
+        recv(connection.socket, words, 16, cs_msg_dontwait())
+        let ticket = words.load(fromByteOffset: 8, as: UInt64.self)
+        guard let slot = clients.firstIndex(where: { $0 != nil && $0?.ticket == ticket }), let client = clients[slot]
+        else { return }
+        if connection.rules == nil, connection.channel.port != USBIPProtocol.port { grant(connection, client, direct) }
+        forgetClient(slot)
+        close(client.socket)
+    }
+
+    /// Shares a connection's ring with its program. Where that is not possible, nothing has changed.
+    private func grant(_ connection: Connection, _ client: ControlClient, _ direct: DirectMode) {
+        guard let grant = DirectGrant() else { return }
+        grant.page.delivered.storeRelaxed(connection.bytesIn)
+        let channel = connection.channel
+        channel.share(grant)
+        let words =
+            [UInt64(ControlProtocol.magic), 48]
+            + channel.describe(
+                direct.own.sharedOffset, direct.peer.sharedOffset, settings.geometry, polls: link.peerPolls)
+        if sendWords(client, words, [grant.descriptor, direct.own.shared, direct.peer.shared, direct.kick]) {
+            counters.direct &+= 1
+        } else {
+            channel.takeBack(isGone: true)
+        }
+    }
+
+    /// A program has written to the eventfd.
+    func hearKick() {
+        guard let direct else { return }
+        _ = Clock.drain(direct.kick)
+        mustRing = true
+    }
+
+    /// Once a heartbeat: what lies in a ring whose program has not come by goes into its socket. So a call that the
+    /// library did not see, a poll by another process perhaps, has it late, and does not miss it.
+    func sweepDirect() {
+        for connection in connections {
+            guard let connection, let page = connection.channel.direct?.page else { continue }
+            let head = connection.channel.consumer.head
+            if head == connection.sweptHead { page.isAttended.storeRelaxed(0) }
+            connection.sweptHead = head
+        }
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// Programs that use the ring of their connection themselves, on both sides, and what becomes of their bytes when they
+/// do what direct mode cannot serve.
+@Suite(.enabled(if: !Variant.agents.isEmpty, "`make guest probes` has not been run"))
+struct DirectModeTests {
+    static let variants = Variant.built.filter { this in Variant.agents.contains { $0.hasSameAgent(as: this) } }
+    static let native = variants.filter(\.isNative)
+
+    private static let threeTimes = Array(repeating: "20971520 back, then the end", count: 3)
+
+    @Test("whatever comes in the midst, no byte is lost, doubled or out of place", arguments: variants)
+    func ways(_ variant: Variant) throws {
+        let pair = try AgentPair(variant, isDirect: true)
+        // qemu's vfork is fork.
+        let lines = try talk(variant, "direct", pair).lines.filter {
+            variant.isNative || !$0.hasPrefix("vfork's child")
+        }
+        #expect(lines.count == 27 && lines.allSatisfy { $0.hasSuffix(": all, then the end") }, "\(lines)")
+        for side in [pair.serving, pair.connecting] { #expect(try counter("connections-direct", variant, side) == 27) }
+    }
+
+    @Test("a stream's bytes go past the agents", arguments: native.filter { $0.libc == "glibc" })
+    func pastTheAgents(_ variant: Variant) throws {
+        let pair = try AgentPair(variant, isDirect: true)
+        #expect(
+            try talk(variant, "direct-threads", pair).lines == Self.threeTimes
+        )
+        // How much of it depends on what else the machine does; all of it has never been seen.
+        let moved = try counter("bytes-in", variant, pair.serving) + counter("bytes-out", variant, pair.serving)
+        #expect(moved < 6 * 20_971_520)
+        #expect(try counter("connections-direct", variant, pair.serving) == 3)
+    }
+
+    @Test("it takes the agent's and the program's word", arguments: native, [false, true])
+    func offByDefault(_ variant: Variant, isAgentDirect: Bool) throws {
+        let pair = try AgentPair(variant, isDirect: isAgentDirect, areProgramsDirect: false)
+        let result = try talk(variant, "direct-threads", pair, isAgentDirect ? [:] : ["RINGWAY_DIRECT": "1"])
+        #expect(result.lines.count == 3 && result.errors == "")
+        #expect(try counter("connections-direct", variant, pair.serving) == 0)
+    }
+
+    @Test("USB/IP's port is the agents'", arguments: native)
+    func usbip(_ variant: Variant) throws {
+        let pair = try AgentPair(variant, isDirect: true)
+        let port = try TCPListener.freePort(.v4)
+        let result = try talk(variant, "direct-threads", pair, ["RINGWAY_PORTS": "\(port):3240"], port: port)
+        #expect(result.lines.count == 3)
+        #expect(try counter("connections-direct", variant, pair.serving) == 0)
+        #expect(try counter("connections-direct", variant, pair.connecting) == 0)
+    }
+
+    @Test("a program that is killed leaves nothing behind", arguments: native.filter { $0.libc == "glibc" })
+    func killed(_ variant: Variant) throws {
+        let pair = try AgentPair(variant, isDirect: true)
+        let port = try TCPListener.freePort(.v4)
+        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
+        #expect(server.wait(for: "READY"))
+        for _ in 0..<40 {
+            let client = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
+            #expect(client.wait(for: "more"))
+            client.kill()
+        }
+        let last = try Probe.run(variant, "direct-threads", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(last.lines == Self.threeTimes)
+        #expect(try isIdle(variant, pair.connecting) && isIdle(variant, pair.serving))
+        #expect(server.finish().status == 0)
+    }
+
+    @Test(
+        "a program that dies in the midst of a copy, too", arguments: native.filter { $0.libc == "glibc" },
+        [false, true])
+    func diesInAHold(_ variant: Variant, reads: Bool) throws {
+        let pair = try AgentPair(variant, isDirect: true)
+        let port = try TCPListener.freePort(.v4)
+        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
+        #expect(server.wait(for: "READY"))
+        for _ in 0..<10 {
+            let client = try Probe(
+                variant, "direct-death", .v4, port: port, runtimeDirectory: pair.connecting,
+                environment: reads ? ["PROBE_READS": "1"] : [:])
+            let end = client.finish()
+            #expect(end.lines == [] && end.status == SIGKILL, "it did not copy, or copied elsewhere")
+        }
+        #expect(try isIdle(variant, pair.connecting) && isIdle(variant, pair.serving))
+        let last = try Probe.run(variant, "direct-threads", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(last.lines == Self.threeTimes)
+        #expect(server.finish().status == 0)
+    }
+
+    @Test("a program that writes into the page harms nobody else", arguments: native.filter { $0.libc == "glibc" })
+    func scribbles(_ variant: Variant) throws {
+        let pair = try AgentPair(variant, isDirect: true)
+        let port = try TCPListener.freePort(.v4)
+        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
+        #expect(server.wait(for: "READY"))
+        let honest = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(honest.wait(for: "more"))
+        let hostile = try Probe.run(variant, "direct-scribble", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(hostile.lines.last == "pages: 40", "\(hostile)")
+        // Said after all that: every byte before was right.
+        for _ in 0..<4 { #expect(honest.wait(for: "more")) }
+        #expect(honest.process.isRunning)
+        honest.kill()
+        #expect(try counter("connections-direct", variant, pair.connecting) == 41)
+        #expect(server.finish().status == 0)
+    }
+
+    @Test("an agent that is lost ends the connection", arguments: native.filter { $0.libc == "glibc" })
+    func lostAgent(_ variant: Variant) throws {
+        let pair = try AgentPair(variant, isDirect: true)
+        let port = try TCPListener.freePort(.v4)
+        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
+        #expect(server.wait(for: "READY"))
+        let client = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(client.wait(for: "more"))
+        for process in pair.connecting.processes { kill(process, SIGKILL) }
+        let end = client.finish()
+        #expect(end.status == 1 && end.lines.last.map { $0.contains("ECONNRESET") || $0.contains("EPIPE") } == true)
+        #expect(server.finish().status == 0)
+    }
+
+    private func talk(
+        _ variant: Variant, _ mode: String, _ pair: AgentPair, _ environment: [String: String] = [:],
+        port given: UInt16? = nil
+    ) throws -> (lines: [String], errors: String, status: Int32) {
+        let port = try given ?? TCPListener.freePort(.v4)
+        let server = try Probe(
+            variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving, environment: environment)
+        #expect(server.wait(for: "READY"))
+        let client = try Probe(
+            variant, mode, .v4, port: port, runtimeDirectory: pair.connecting, environment: environment)
+        let result = client.finish()
+        _ = server.finish()
+        return result
+    }
+
+    private func counter(_ name: String, _ variant: Variant, _ side: AgentPair.Side) throws -> Int {
+        let counters = try #require(try status(variant, side)["counters"] as? [String: Any])
+        return try #require(counters[name] as? Int)
+    }
+
+    /// Asks until the agent has no channel in use; the answers bound the wait.
+    private func isIdle(_ variant: Variant, _ side: AgentPair.Side) throws -> Bool {
+        for _ in 0..<2_000 where (try status(variant, side)["channels"] as? [Any])?.count == 0 { return true }
+        return false
+    }
+
+    private func status(_ variant: Variant, _ side: AgentPair.Side) throws -> [String: Any] {
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: variant.agentCommand[0])
+        process.arguments = variant.agentCommand.dropFirst() + ["status", "--json", "--runtime-dir", side.path]
+        process.standardOutput = output
+        try process.run()
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+    }
+}
