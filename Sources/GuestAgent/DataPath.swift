@@ -85,8 +85,8 @@ final class DataPath {
     var justHeard: UInt32 = 0
     var pacing = DoorbellPacing()
     var withdrawals = WithdrawalClock()
-    /// Of the last pass: there are connections; in one something waits for its other direction; a program in direct mode
-    /// has an end; a withdrawal is held.
+    /// Of the last pass: there are connections; in one something waits for its other direction; a program in direct
+    /// mode has an end; a withdrawal is held.
     private var isConnected = false
     private var isHolding = false
     private var isContended = false
