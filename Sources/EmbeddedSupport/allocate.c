@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The allocator of the guest's programs. musl's own is 7 KB, made for many threads and for memory that comes and goes
 // in all sizes; these programs have one thread each, and what lives long in them is allocated once. Blocks come in
-// some forty sizes, each with a list of those that are free. Large ones are the kernel's, and go back to it.
+// some twenty sizes, each with a list of those that are free. Large ones are the kernel's, and go back to it.
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ struct header {
 };
 _Static_assert(sizeof(struct header) == _Alignof(max_align_t), "a block is aligned as malloc's are");
 
-enum { SIZES = 40, LARGEST = 36 * 1024, POOL = 64 * 1024 };
+enum { SIZES = 24, LARGEST = 2048, POOL = 32 * 1024 };
 static struct header *lists[SIZES];
 static char *pool;
 static size_t left;

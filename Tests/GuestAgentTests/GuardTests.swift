@@ -13,6 +13,11 @@ import USBIP
     /// A connection on which a device was imported; `b` exports.
     private func imported(_ guests: Guests, guarded: Guests.Side) throws -> (client: Stream, service: Stream) {
         for side in Guests.Side.allCases { try guests.start(side, ["--guard=\(side == guarded ? "on" : "off")"]) }
+        return try imported(guests)
+    }
+
+    /// The same, of agents that have been started.
+    private func imported(_ guests: Guests) throws -> (client: Stream, service: Stream) {
         for side in Guests.Side.allCases { try guests.waitForLink(side) }
         let (client, service) = try guests.pair(from: .a, port: USBIPProtocol.port)
         try client.write(Operation.requestImport(Self.busID))
@@ -90,12 +95,7 @@ import USBIP
     func oneDoorbellAReply(_ setting: Setting) throws {
         let guests = try Guests(setting)
         for side in Guests.Side.allCases { try guests.start(side, ["--spin-us=0"]) }
-        for side in Guests.Side.allCases { try guests.waitForLink(side) }
-        let (client, service) = try guests.pair(from: .a, port: USBIPProtocol.port)
-        try client.write(Operation.requestImport(Self.busID))
-        _ = try service.read(40)
-        try service.write(Operation.replyImport(record("1-1", 1, 2)))
-        _ = try client.read(320)
+        let (client, service) = try imported(guests)
         let size = 60_000
         let setup = SetupPacket(requestType: 0xC0, request: 1, length: UInt16(size))
         let submit = CmdSubmit(transferBufferLength: Int32(size), setup: setup)
@@ -119,12 +119,7 @@ import USBIP
     func answeredRequestsTakeNoMemory(_ setting: Setting) throws {
         let guests = try Guests(setting)
         for side in Guests.Side.allCases { try guests.start(side, ["--spin-us=0"]) }
-        for side in Guests.Side.allCases { try guests.waitForLink(side) }
-        let (client, service) = try guests.pair(from: .a, port: USBIPProtocol.port)
-        try client.write(Operation.requestImport(Self.busID))
-        _ = try service.read(40)
-        try service.write(Operation.replyImport(record("1-1", 1, 2)))
-        _ = try client.read(320)
+        let (client, service) = try imported(guests)
         let size = 65_535
         let setup = SetupPacket(requestType: 0xC0, request: 1, length: UInt16(size))
         let submit = CmdSubmit(transferBufferLength: Int32(size), setup: setup)
