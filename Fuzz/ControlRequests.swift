@@ -8,6 +8,8 @@ import RingBuffer
 private let geometry = SectionGeometry(channels: 2, ringCapacity: 4096, opensA: 2)!
 nonisolated(unsafe) private let own = PeerMemory(size: geometry.sectionSize)
 nonisolated(unsafe) private let peer = PeerMemory(size: geometry.sectionSize)
+/// It keeps what it allocates: one for all inputs.
+nonisolated(unsafe) private let resting = RestingChannels(count: geometry.channels, peer: peer.readOnly)
 
 /// A folder of this process alone, and the listener in it.
 nonisolated(unsafe) private let listener: (descriptor: Int32, folder: String) = {
@@ -70,12 +72,13 @@ private final class ControlRun {
         let near = link(.a) { for channel in channels { channel.resetForEpoch() } }
         // An event counter in the place of each timer.
         let timers = (0..<3).map { _ in eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
+        resting.wakeAll()
         dataPath = DataPath(
             settings: DataPathSettings(
                 side: .a, geometry: geometry, copy: .block, runtimeDirectory: listener.folder,
                 heartbeatMilliseconds: 50, heartbeatMisses: 1000, connectMilliseconds: 300, unlinkMilliseconds: 300,
                 isGuarded: true, policy: nil, openBytes: 1 << 20, spinMicroseconds: 0, group: 0, sections: []),
-            link: near, channels: channels, events: events, doorbell: .none,
+            link: near, channels: channels, resting: resting, events: events, doorbell: .none,
             descriptors: DataPath.Descriptors(
                 listener: listener.descriptor, termination: timers[2], heartbeat: timers[0], pollTimer: timers[1],
                 worker: worker.0),
