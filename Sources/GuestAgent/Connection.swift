@@ -127,22 +127,25 @@ final class Connection {
             channel.direct?.page.pumped.storeRelease(bytesOut)
             ring = hold.finish(peerPolls: peerPolls, more: more)
         } catch {
-            if isGone, case .busy(let owner) = error {
-                do throws(RingError) { _ = try channel.producer.recover(from: owner) } catch {}
-            }
-            try passOver(error)
+            try passOver(error, isOutward: true)
         }
         if rules?.violation != nil { throw .refused(.outward) }
         if failure != 0 { throw .local(errno: failure) }
         return (moved, ring)
     }
 
-    /// What came of asking for an end. One that a program in direct mode is using is left alone for now; what else is
-    /// wrong with it may be that program's doing, and costs it the connection.
-    private func passOver(_ error: RingError) throws(ConnectionEnd) {
-        guard channel.direct != nil else { throw .ring(error) }
-        guard case .busy = error, !isGone || !localFinished else { throw .local(errno: EIO) }
+    /// What came of asking for an end. One that a program in direct mode is using is left alone for now, until nobody
+    /// has its page any more; what else is wrong with it may be that program's doing, and costs it the connection.
+    private func passOver(_ error: RingError, isOutward: Bool = false) throws(ConnectionEnd) {
+        guard let direct = channel.direct else { throw .ring(error) }
+        guard case .busy(let owner) = error else { throw .local(errno: EIO) }
         isContended = true
+        guard direct.isAbandoned() else { return }
+        if isOutward {
+            do throws(RingError) { _ = try channel.producer.recover(from: owner) } catch {}
+        } else if !isGone || localFinished {
+            throw .local(errno: EIO)
+        }
     }
 
     /// The program takes what comes out of the ring itself.

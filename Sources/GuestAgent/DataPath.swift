@@ -232,6 +232,7 @@ final class DataPath {
             guard let connection = connections[number], channels[number].isEstablished else { continue }
             do throws(ConnectionEnd) {
                 if try !connection.maySleep() { quiet = false }
+                if connection.isContended { isContended = true }
             } catch {
                 end(number, error)
             }

@@ -192,7 +192,7 @@ extension DataPath {
         connections[number] = nil
         if let slot = connection.client { forgetClient(slot) }
         events.remove(connection.socket)
-        connection.channel.takeBack(isGone: connection.isGone)
+        connection.channel.takeBack()
         close(connection.socket)
     }
 

@@ -29,7 +29,8 @@ extension DataPath {
     /// So it can have no other connection's ring than its own.
     func giveTicket(_ slot: Int) {
         guard let direct, let client = clients[slot] else { return reply(slot, EOPNOTSUPP) }
-        client.ticket = client.order
+        // Which client it is, and what nobody else can know.
+        client.ticket = UInt64(randomWord()) << 32 | 1 << 31 | UInt64(slot)
         // An answer, behind which 16 bytes follow.
         if !sendWords(client, [UInt64(ControlProtocol.magic), 16, direct.secret, client.ticket], []) {
             abandonClient(slot)
@@ -68,8 +69,8 @@ extension DataPath {
         guard count == 16, words.load(as: UInt64.self) == direct.secret else { return }
         recv(connection.socket, words, 16, cs_msg_dontwait())
         let ticket = words.load(fromByteOffset: 8, as: UInt64.self)
-        guard let slot = clients.firstIndex(where: { $0 != nil && $0?.ticket == ticket }), let client = clients[slot]
-        else { return }
+        let slot = Int(ticket & 0xFF)
+        guard slot < clients.count, let client = clients[slot], client.ticket == ticket else { return }
         if connection.rules == nil, connection.channel.port != USBIPProtocol.port { grant(connection, client, direct) }
         forgetClient(slot)
         close(client.socket)
@@ -80,7 +81,7 @@ extension DataPath {
         guard let grant = DirectGrant() else { return }
         grant.page.delivered.storeRelaxed(connection.bytesIn)
         let channel = connection.channel
-        channel.share(grant)
+        channel.share(grant, randomWord() | 1)
         let words =
             [UInt64(ControlProtocol.magic), 48]
             + channel.describe(
@@ -88,22 +89,21 @@ extension DataPath {
         if sendWords(client, words, [grant.descriptor, direct.own.shared, direct.peer.shared, direct.kick]) {
             counters.direct &+= 1
         } else {
-            channel.takeBack(isGone: true)
+            channel.takeBack()
         }
     }
 
     /// A program has written to the eventfd.
     func hearKick() {
-        guard let direct else { return }
-        _ = Clock.drain(direct.kick)
+        // Never read: a program could make that wait. Each write to it is an edge (epoll(7)).
         mustRing = true
     }
 
     /// Once a heartbeat: what lies in a ring whose program has not come by goes into its socket. So a call that the
     /// library did not see, a poll by another process perhaps, has it late, and does not miss it.
     func sweepDirect() {
-        for connection in connections {
-            guard let connection, let page = connection.channel.direct?.page else { continue }
+        for number in resting.busy {
+            guard let connection = connections[number], let page = connection.channel.direct?.page else { continue }
             let head = connection.channel.consumer.head
             if head == connection.sweptHead { page.isAttended.storeRelaxed(0) }
             connection.sweptHead = head

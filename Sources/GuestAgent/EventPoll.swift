@@ -55,6 +55,11 @@ final class EventPoll {
         cs_epoll_ctl(descriptor, EPOLL_CTL_ADD, fd, cs_epollin(), key(source, index)) == 0
     }
 
+    /// Reports each time that there is more.
+    func addEdges(_ fd: Int32, _ source: EventSource) -> Bool {
+        cs_epoll_ctl(descriptor, EPOLL_CTL_ADD, fd, cs_epollin() | cs_epollet(), key(source, 0)) == 0
+    }
+
     /// Reports, as input, that the other end is gone or says no more.
     func addHangup(_ fd: Int32, _ source: EventSource, index: Int) -> Bool {
         cs_epoll_ctl(descriptor, EPOLL_CTL_ADD, fd, cs_epollrdhup(), key(source, index)) == 0

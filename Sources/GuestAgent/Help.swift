@@ -6,24 +6,23 @@ enum Help {
     static let general = """
         usage: ringway COMMAND …
 
-          agent [--config FILE] [--KEY VALUE …]   connect this guest with its peer through shared memory
-          run [--preload FILE] [--runtime-dir DIR] [--port N …] [--direct] [--verbose] -- PROGRAM …
-                                                  run a program whose TCP connections cross the ring
-          list [--remote] [--json]                list this guest's devices, or those that the peer offers
-          export BUSID | --match RULE             offer devices to the peer
-          unexport BUSID | --match RULE           take them back
-          attach BUSID | --auto RULE              use a device of the peer
-          detach PORT | RULE                      let it go
-          port [--json]                           say what is attached, and how far it has come
-          doctor [--json]                         check all that this guest needs
-          status [--runtime-dir DIR] [--json]     say what the agent sees
-          config check [--config FILE]            check the configuration
-          policy check [FILE]                     check which devices may cross
-          version [--json]                        print the version
-          help [COMMAND]                          explain a command
+          agent [--config FILE] [--KEY VALUE …]: connect this guest with its peer through shared memory
+          run [OPTION …] -- PROGRAM …: run a program whose TCP connections cross the ring
+          list [--remote] [--json]: list this guest's devices, or those that the peer offers
+          export BUSID | --match RULE: offer devices to the peer
+          unexport BUSID | --match RULE: take them back
+          attach BUSID | --auto RULE: use a device of the peer
+          detach PORT | RULE: let it go
+          port [--json]: say what is attached, and how far it has come
+          doctor [--json]: check all that this guest needs
+          status [--json]: say what the agent sees
+          config check [--config FILE]: check the configuration
+          policy check [FILE]: check which devices may cross
+          version [--json]: print the version
+          help [COMMAND]: explain a command
 
-        Exit codes: 0; 64 usage; 65 a section or file holds what it should not; 66 no such device, section or file;
-        69 the agent or the peer cannot be reached; 74 a system call failed; 76 the peer breaks the protocol; 77 not
+        Exit codes: 0; 64 usage; 65 bad data in a section or file; 66 no such device, section or file; 69 the
+        agent or the peer cannot be reached; 74 a system call failed; 76 the peer broke the protocol; 77 not
         permitted; 78 bad configuration. `run` ends as its program does: 126, 127, 128+n as in a shell.
 
         """

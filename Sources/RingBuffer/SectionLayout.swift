@@ -71,6 +71,7 @@ public enum SectionLayout {
     public static let channelFinalIndex = 0x008
     public static let channelReason = 0x00C
     public static let channelState = 0x010
+    public static let channelGrant = 0x018
     public static let channelTail = 0x080
     public static let channelHead = 0x100
     public static let channelConsumerWake = 0x180

@@ -89,6 +89,7 @@ public final class Channel {
         own.set(SectionLayout.channelStartIndex, 0)
         own.set(SectionLayout.channelFinalIndex, 0)
         own.set(SectionLayout.channelReason, 0)
+        own.set(SectionLayout.channelGrant, 0)
         own.publish(0, .closed)
     }
 
@@ -192,7 +193,11 @@ public final class Channel {
     // MARK: Direct mode
 
     /// Shares both ends of the connection that there is with a program. Nobody holds them.
-    public func share(_ grant: DirectGrant) {
+    /// - Parameter number: another one each time, by which the program knows later that the ring is still this
+    ///   connection's, also when another agent has taken the section over.
+    public func share(_ grant: DirectGrant, _ number: UInt32) {
+        grant.number = number
+        own.set(SectionLayout.channelGrant, number)
         let page = grant.page
         producer = producer.moved(to: page.producer)
         consumer = consumer.moved(to: page.consumer)
@@ -200,8 +205,7 @@ public final class Channel {
     }
 
     /// Takes the ends back: the connection is over, and its record says so, or the link is lost.
-    /// - Parameter isGone: all of the program's descriptors are closed.
-    public func takeBack(isGone: Bool) {
+    public func takeBack() {
         guard let grant = direct else { return }
         direct = nil
         grant.page.isOpen.storeRelease(0)
@@ -210,12 +214,12 @@ public final class Channel {
         fullFence()
         producer = producer.moved(to: EndControl(controls))
         consumer = consumer.moved(to: EndControl(controls + EndControl.size))
-        if !isGone, grant.page.isHeld { leaving = grant }
+        if grant.page.isHeld { leaving = grant }
     }
 
     /// Whether a program that had a connection before may still be writing into the ring.
     public var isLeft: Bool {
-        if leaving?.page.isHeld == false { leaving = nil }
+        if let grant = leaving, !grant.page.isHeld || grant.isAbandoned() { leaving = nil }
         return leaving != nil
     }
 
@@ -225,7 +229,7 @@ public final class Channel {
         let ring = SectionLayout.ringData(number, geometry)
         return [
             UInt64(ownOffset + page), UInt64(ownOffset + ring), UInt64(peerOffset + page), UInt64(peerOffset + ring),
-            UInt64(geometry.ringCapacity) << 32 | (polls ? 1 : 0), UInt64(incarnation),
+            UInt64(geometry.ringCapacity) << 32 | (polls ? 1 : 0), UInt64(direct?.number ?? 0),
         ]
     }
 

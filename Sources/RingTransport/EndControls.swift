@@ -49,8 +49,25 @@ public final class DirectGrant {
     private let controls: EndControls
     public var descriptor: Int32 { controls.descriptor }
     public var page: DirectPage { DirectPage(controls.base) }
+    /// See `Channel.share`.
+    var number: UInt32 = 0
+    private var isAlone = false
 
     public init?() {
         do throws(TransportError) { controls = try EndControls.create(channels: 1) } catch { return nil }
+    }
+
+    /// Whether no process has the page mapped any more: who had one of the ends is dead, or another program by now. A
+    /// file that is mapped to be written cannot be sealed against that (memfd_create(2)).
+    public func isAbandoned() -> Bool {
+        if isAlone { return true }
+        munmap(controls.base, controls.size)
+        isAlone = cs_seal_writes(descriptor) == 0
+        // What stands there is this process's alone then; or a program has sealed it against being mapped again.
+        var kind = isAlone ? MAP_PRIVATE : MAP_SHARED
+        while mmap(controls.base, controls.size, PROT_READ | PROT_WRITE, kind | MAP_FIXED, descriptor, 0)
+            == cs_map_failed()
+        { kind = MAP_PRIVATE }
+        return isAlone
     }
 }

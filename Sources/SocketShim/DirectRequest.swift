@@ -8,9 +8,10 @@ import CSocketShim
 /// before anything has been said on the stream.
 @c(shim_direct_ask)
 func askForRing(_ fd: Int32) {
-    guard Settings.isDirect, shim_direct_has_room(fd) != 0, let service = service(of: fd), service != 3240 else {
-        return
-    }
+    guard Settings.isDirect, shim_direct_has_room(fd) != 0, let service = service(of: fd), service != 3240,
+        !Kernel.isFollowed(fd), Kernel.option(fd, SOL_SOCKET, SO_RCVLOWAT) == 1,
+        raw_fcntl(fd, F_GETFL, 0) & O_ASYNC == 0
+    else { return }
     let control = Temporary.stream()
     if control.fd >= 0 { ask(fd, control.fd) }
     control.close()

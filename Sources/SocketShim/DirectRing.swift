@@ -59,7 +59,8 @@ private struct DirectRing {
         #endif
         let record = SharedWord64(own + SectionLayout.channelState).loadAcquire()
         let state = UInt32(truncatingIfNeeded: record)
-        return page.isOpen.loadAcquire() == 1 && UInt32(record >> 32) == direct.pointee.incarnation
+        let number = SharedWord32(own + SectionLayout.channelGrant).loadRelaxed()
+        return page.isOpen.loadAcquire() == 1 && number == direct.pointee.number
             && state >= Self.accepted && state <= last
     }
 

@@ -63,6 +63,9 @@ struct Followers {
 
     private func isSame(_ other: raw_file) -> Bool { other.inode == file.inode && other.device == file.device }
 
+    /// Something else of the process stands for the socket, too.
+    var hasFound: Bool { count > 0 || duplicates > 0 }
+
     func replaceDuplicates(by replacement: Int32) {
         guard duplicates > 0 else { return }
         eachDescriptor { other in

@@ -50,6 +50,12 @@ enum Kernel {
 
     static func setMade(_ fd: Int32) { setPriority(fd, priority(fd) | 2) }
 
+    /// Whether more than one number, or an epoll instance, had the socket before it was connected: its bytes go by
+    /// calls that do not know of a ring. The bit behind.
+    static func isFollowed(_ fd: Int32) -> Bool { priority(fd) & 4 != 0 }
+
+    private static func setFollowed(_ fd: Int32) { setPriority(fd, priority(fd) | 4) }
+
     private static func priority(_ fd: Int32) -> Int32 { option(fd, SOL_SOCKET, SO_PRIORITY) ?? 0 }
 
     private static func setPriority(_ fd: Int32, _ value: Int32) {
@@ -102,6 +108,7 @@ enum Kernel {
         if status >= 0 { _ = raw_fcntl(new, F_SETFL, Int(status & (O_NONBLOCK | O_ASYNC))) }
         var followers = Followers(of: fd)
         followers.find()
+        if followers.hasFound { setFollowed(new) }
         followers.replaceDuplicates(by: new)
         let result = duplicate(new, to: fd)
         followers.giveBackToEpoll()

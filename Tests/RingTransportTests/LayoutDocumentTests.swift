@@ -14,6 +14,7 @@ import Testing
         "channelPort": SectionLayout.channelPort, "channelStartIndex": SectionLayout.channelStartIndex,
         "channelFinalIndex": SectionLayout.channelFinalIndex, "channelReason": SectionLayout.channelReason,
         "channelState": SectionLayout.channelState, "channelTail": SectionLayout.channelTail,
+        "channelGrant": SectionLayout.channelGrant,
         "channelHead": SectionLayout.channelHead, "channelConsumerWake": SectionLayout.channelConsumerWake,
         "channelProducerWake": SectionLayout.channelProducerWake,
     ]

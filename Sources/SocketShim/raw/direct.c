@@ -120,7 +120,7 @@ void shim_direct_begin(int fd, const struct shim_grant *grant, const int descrip
   direct->is_unread = 0;
   direct->waiting = 0;
   direct->peer_polls = grant->peer_polls;
-  direct->incarnation = (uint32_t)grant->incarnation;
+  direct->number = (uint32_t)grant->number;
   direct->sent = 0;
   direct->taken = 0;
   __atomic_fetch_add(&live, 1, __ATOMIC_RELAXED);

@@ -17,7 +17,7 @@ struct shim_direct {
   uint32_t is_unread;
   // Calls that wait for bytes in the kernel.
   uint32_t waiting;
-  uint32_t capacity, peer_polls, incarnation;
+  uint32_t capacity, peer_polls, number;
   // Bytes that were sent by the socket, and that were received by it.
   uint64_t sent, taken;
   // The page that is shared with the agent, the channel's pages in either section, the two rings' data.
@@ -28,7 +28,7 @@ struct shim_direct {
 struct shim_grant {
   uint64_t own_page, own_ring, peer_page, peer_ring;
   uint32_t peer_polls, capacity;
-  uint64_t incarnation;
+  uint64_t number;
 };
 
 // Who this process is to the ends of rings: 0 in a child that was made past the handlers of `fork`.
