@@ -140,7 +140,8 @@ final class Connection {
         guard let direct = channel.direct else { throw .ring(error) }
         guard case .busy(let owner) = error else { throw .local(errno: EIO) }
         isContended = true
-        guard direct.isAbandoned() else { return }
+        // Who had it may have given it back meanwhile, and left in order.
+        guard direct.isAbandoned(), direct.page.isHeld else { return }
         if isOutward {
             do throws(RingError) { _ = try channel.producer.recover(from: owner) } catch {}
         } else if !isGone || localFinished {
