@@ -7,14 +7,18 @@ import TestSupport
 final class AgentPair {
     /// The side with the services, and the side whose programs connect to them.
     let serving: Side
-    let connecting: Side
+    private(set) var connecting: Side
+    private let memory: ScratchFolder
+    private let variant: Variant
+    private let isDirect: Bool
 
     /// Returns when the link is up.
     /// - Parameters:
     ///   - isDirect: the agents let programs use the ring themselves.
     ///   - areProgramsDirect: those that are started with a side's directory would; nil: if they may.
     init(_ variant: Variant, isDirect: Bool = false, areProgramsDirect: Bool? = nil) throws {
-        let memory = try ScratchFolder()
+        memory = try ScratchFolder()
+        (self.variant, self.isDirect) = (variant, isDirect)
         let file = memory.path + "/memory"
         guard FileManager.default.createFile(atPath: file, contents: nil), truncate(file, 16 << 20) == 0 else {
             throw SystemFailure("truncate of \(file)")
@@ -27,6 +31,15 @@ final class AgentPair {
         }
     }
 
+    /// Kills the agent whose programs connect; another one takes its section over, in a directory of its own.
+    func replaceConnecting() throws {
+        let programs = connecting.areProgramsDirect
+        for process in connecting.processes { kill(process, SIGKILL) }
+        connecting = try Side("b", variant, memory, isDirect)
+        connecting.areProgramsDirect = programs
+        guard connecting.waitUntilUp() else { throw AgentFailure(output: connecting.output) }
+    }
+
     struct AgentFailure: Error, CustomStringConvertible {
         let output: String
         var description: String { "the agent ended before the link was up: \(output)" }
@@ -36,6 +49,7 @@ final class AgentPair {
     final class Side: RuntimeDirectory {
         private let folder: ScratchFolder
         private let memory: ScratchFolder
+        private let command: [String]
         private let process = Process()
         private let errors = Pipe()
         private(set) var output = ""
@@ -47,7 +61,7 @@ final class AgentPair {
         fileprivate init(_ side: String, _ variant: Variant, _ memory: ScratchFolder, _ isDirect: Bool) throws {
             self.memory = memory
             folder = try ScratchFolder()
-            let command = variant.agentCommand
+            command = variant.agentCommand
             process.executableURL = URL(fileURLWithPath: command[0])
             process.arguments =
                 command.dropFirst() + [
@@ -74,6 +88,28 @@ final class AgentPair {
                 next += 1
             }
             return all
+        }
+
+        /// What the agent says of itself.
+        func status() throws -> [String: Any] {
+            let process = Process()
+            let output = Pipe()
+            process.executableURL = URL(fileURLWithPath: command[0])
+            process.arguments = command.dropFirst() + ["status", "--json", "--runtime-dir", path]
+            process.standardOutput = output
+            try process.run()
+            let text = output.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+            guard let status = try JSONSerialization.jsonObject(with: text) as? [String: Any] else {
+                throw AgentFailure(output: String(decoding: text, as: UTF8.self))
+            }
+            return status
+        }
+
+        /// Asks until the agent has no channel in use; the answers bound the wait.
+        func isIdle() throws -> Bool {
+            for _ in 0..<2_000 where (try status()["channels"] as? [Any])?.count == 0 { return true }
+            return false
         }
 
         /// Reads what the agent says until the link is up; false if it ends before.

@@ -20,7 +20,7 @@ struct DirectModeTests {
             variant.isNative || !$0.hasPrefix("vfork's child")
         }
         #expect(lines.count == 27 && lines.allSatisfy { $0.hasSuffix(": all, then the end") }, "\(lines)")
-        for side in [pair.serving, pair.connecting] { #expect(try counter("connections-direct", variant, side) == 27) }
+        for side in [pair.serving, pair.connecting] { #expect(try counter("connections-direct", side) == 27) }
     }
 
     @Test("a stream's bytes go past the agents", arguments: native.filter { $0.libc == "glibc" })
@@ -30,9 +30,9 @@ struct DirectModeTests {
             try talk(variant, "direct-threads", pair).lines == Self.threeTimes
         )
         // How much of it depends on what else the machine does; all of it has never been seen.
-        let moved = try counter("bytes-in", variant, pair.serving) + counter("bytes-out", variant, pair.serving)
+        let moved = try counter("bytes-in", pair.serving) + counter("bytes-out", pair.serving)
         #expect(moved < 6 * 20_971_520)
-        #expect(try counter("connections-direct", variant, pair.serving) == 3)
+        #expect(try counter("connections-direct", pair.serving) == 3)
     }
 
     @Test("it takes the agent's and the program's word", arguments: native, [false, true])
@@ -40,7 +40,7 @@ struct DirectModeTests {
         let pair = try AgentPair(variant, isDirect: isAgentDirect, areProgramsDirect: false)
         let result = try talk(variant, "direct-threads", pair, isAgentDirect ? [:] : ["RINGWAY_DIRECT": "1"])
         #expect(result.lines.count == 3 && result.errors == "")
-        #expect(try counter("connections-direct", variant, pair.serving) == 0)
+        #expect(try counter("connections-direct", pair.serving) == 0)
     }
 
     @Test("USB/IP's port is the agents'", arguments: native)
@@ -49,8 +49,8 @@ struct DirectModeTests {
         let port = try TCPListener.freePort(.v4)
         let result = try talk(variant, "direct-threads", pair, ["RINGWAY_PORTS": "\(port):3240"], port: port)
         #expect(result.lines.count == 3)
-        #expect(try counter("connections-direct", variant, pair.serving) == 0)
-        #expect(try counter("connections-direct", variant, pair.connecting) == 0)
+        #expect(try counter("connections-direct", pair.serving) == 0)
+        #expect(try counter("connections-direct", pair.connecting) == 0)
     }
 
     @Test("a program that is killed leaves nothing behind", arguments: native.filter { $0.libc == "glibc" })
@@ -66,7 +66,7 @@ struct DirectModeTests {
         }
         let last = try Probe.run(variant, "direct-threads", .v4, port: port, runtimeDirectory: pair.connecting)
         #expect(last.lines == Self.threeTimes)
-        #expect(try isIdle(variant, pair.connecting) && isIdle(variant, pair.serving))
+        #expect(try pair.connecting.isIdle() && pair.serving.isIdle())
         #expect(server.finish().status == 0)
     }
 
@@ -85,7 +85,7 @@ struct DirectModeTests {
             let end = client.finish()
             #expect(end.lines == [] && end.status == SIGKILL, "it did not copy, or copied elsewhere")
         }
-        #expect(try isIdle(variant, pair.connecting) && isIdle(variant, pair.serving))
+        #expect(try pair.connecting.isIdle() && pair.serving.isIdle())
         let last = try Probe.run(variant, "direct-threads", .v4, port: port, runtimeDirectory: pair.connecting)
         #expect(last.lines == Self.threeTimes)
         #expect(server.finish().status == 0)
@@ -105,7 +105,7 @@ struct DirectModeTests {
         for _ in 0..<4 { #expect(honest.wait(for: "more")) }
         #expect(honest.process.isRunning)
         honest.kill()
-        #expect(try counter("connections-direct", variant, pair.connecting) == 41)
+        #expect(try counter("connections-direct", pair.connecting) == 41)
         #expect(server.finish().status == 0)
     }
 
@@ -120,6 +120,25 @@ struct DirectModeTests {
         for process in pair.connecting.processes { kill(process, SIGKILL) }
         let end = client.finish()
         #expect(end.status == 1 && end.lines.last.map { $0.contains("ECONNRESET") || $0.contains("EPIPE") } == true)
+        #expect(server.finish().status == 0)
+    }
+
+    @Test("a ring is given to nobody from before another agent", arguments: native.filter { $0.libc == "glibc" })
+    func anotherAgent(_ variant: Variant) throws {
+        let pair = try AgentPair(variant, isDirect: true)
+        let port = try TCPListener.freePort(.v4)
+        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
+        #expect(server.wait(for: "READY"))
+        let before = try Probe(variant, "direct-stale", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(before.wait(for: "more"))
+        try pair.replaceConnecting()
+        // The first connection of this agent, too, and on the same channel.
+        let next = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
+        #expect(next.wait(for: "more"))
+        #expect(before.finish().lines.last == "send: EPIPE")
+        for _ in 0..<4 { #expect(next.wait(for: "more")) }
+        #expect(try counter("connections-direct", pair.connecting) == 1)
+        next.kill()
         #expect(server.finish().status == 0)
     }
 
@@ -138,26 +157,8 @@ struct DirectModeTests {
         return result
     }
 
-    private func counter(_ name: String, _ variant: Variant, _ side: AgentPair.Side) throws -> Int {
-        let counters = try #require(try status(variant, side)["counters"] as? [String: Any])
+    private func counter(_ name: String, _ side: AgentPair.Side) throws -> Int {
+        let counters = try #require(try side.status()["counters"] as? [String: Any])
         return try #require(counters[name] as? Int)
-    }
-
-    /// Asks until the agent has no channel in use; the answers bound the wait.
-    private func isIdle(_ variant: Variant, _ side: AgentPair.Side) throws -> Bool {
-        for _ in 0..<2_000 where (try status(variant, side)["channels"] as? [Any])?.count == 0 { return true }
-        return false
-    }
-
-    private func status(_ variant: Variant, _ side: AgentPair.Side) throws -> [String: Any] {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: variant.agentCommand[0])
-        process.arguments = variant.agentCommand.dropFirst() + ["status", "--json", "--runtime-dir", side.path]
-        process.standardOutput = output
-        try process.run()
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
     }
 }

@@ -35,27 +35,8 @@ struct LeakTests {
                 "in turn: 1000", "at once, beside one that is not read: 63", left,
             ], "\(client.errors)")
         // The server closes each connection when its end arrives, so it has none left when all channels are free.
-        for side in [pair.serving, pair.connecting] { #expect(try isIdle(variant, side)) }
+        for side in [pair.serving, pair.connecting] { #expect(try side.isIdle()) }
         #expect(server.finish().lines.suffix(2) == ["accepted: 1064", left])
-    }
-
-    /// Asks until the agent has no channel in use; the answers bound the wait.
-    private func isIdle(_ variant: Variant, _ side: AgentPair.Side) throws -> Bool {
-        for _ in 0..<2_000 where try used(variant, side) == 0 { return true }
-        return false
-    }
-
-    private func used(_ variant: Variant, _ side: AgentPair.Side) throws -> Int {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: variant.agentCommand[0])
-        process.arguments = variant.agentCommand.dropFirst() + ["status", "--json", "--runtime-dir", side.path]
-        process.standardOutput = output
-        try process.run()
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let status = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
-        return try #require(status["channels"] as? [Any]).count
     }
 }
 

@@ -499,6 +499,20 @@ static int direct_flood(void) {
   return 0;
 }
 
+// Goes on when its standard input ends: by then its agent is another one.
+static int direct_stale(void) {
+  char bytes[4096] = {0};
+  struct flow flow = {0, 0};
+  int fd = stream_to_echo();
+  signal(SIGPIPE, SIG_IGN);
+  exchange_bytes(fd, &flow, sizeof bytes);
+  puts("more");
+  fflush(stdout);
+  while (read(0, bytes, 1) > 0) {}
+  line("send", send(fd, bytes, sizeof bytes, 0));
+  return 0;
+}
+
 // Writes into the page that it shares with the agent, while the agent moves its bytes.
 static volatile uint64_t *shared_page(void) {
   FILE *maps = fopen("/proc/self/maps", "r");

@@ -502,6 +502,7 @@ int main(int count, char **arguments) {
       {"many", many}, {"many-server", many_server},
       {"direct", direct_ways}, {"direct-echo", direct_echo},
       {"direct-death", direct_death}, {"direct-threads", direct_threads}, {"direct-flood", direct_flood},
+      {"direct-stale", direct_stale},
       {"direct-scribble", direct_scribble},
   };
   if (count < 4) return 64;
