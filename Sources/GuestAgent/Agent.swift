@@ -96,9 +96,10 @@ final class AgentResources {
             settings: settings, own: own, peer: peer, doorbell: doorbell, listener: listener, devices: devices)
     }
 
-    /// Polling after traffic takes the processor from the kernel's USB/IP threads where there is one only.
+    /// Polling after traffic takes the processor from the kernel's USB/IP threads where there is one only. Else it is
+    /// worth as long as waking somebody takes, who rests on a processor of a virtual machine.
     static func automaticSpin() -> Int {
-        cs_processors() > 1 ? 20 : 0
+        cs_processors() > 1 ? 50 : 0
     }
 
     static func listen(_ directory: String, _ group: UInt32) throws(Diagnostic) -> Int32 {

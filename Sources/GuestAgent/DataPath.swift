@@ -93,8 +93,9 @@ final class DataPath {
     var holdsWithdrawals = false
     var stopping = false
     var exit = ExitCode.success
-    /// When traffic was last seen, in microseconds.
-    var lastTraffic: UInt64 = 0
+    /// When traffic was last seen, in microseconds; 0: since the clock was last asked, which may be a system call.
+    private var lastTraffic: UInt64 = 0
+    private var isSpinning = false
     /// Of this guest's sockets it can connect only to the services that are there for it.
     var isEnclosed = false
     /// Every system call is refused that the data path does not need.
@@ -189,7 +190,7 @@ final class DataPath {
         if justHeard > 0 { wasWoken(busy, moved) }
         justHeard = 0
         resumeDoorbell()
-        if busy, settings.spinMicroseconds > 0 || doorbell.descriptor < 0 { lastTraffic = Clock.microseconds() }
+        if busy { (lastTraffic, isSpinning) = (0, settings.spinMicroseconds > 0) }
         // Nor is a peer looked at that has another byte each time: what it has is taken when the pause is over.
         if pacing.pausedUntil != 0, moved < DoorbellPacing.worth { return false }
         // A little is the whole of a message, most likely, and its answer will wake this thread: it is waited for at
@@ -219,10 +220,18 @@ final class DataPath {
     /// Within the time after traffic in which polling beats sleeping. Yields, so that a program on the same
     /// processor gets to answer.
     func spins() -> Bool {
-        guard settings.spinMicroseconds > 0, link.isUp else { return false }
-        guard Clock.microseconds() &- lastTraffic < UInt64(settings.spinMicroseconds) else { return false }
+        // Some microseconds pass between two looks at the clock.
+        if counters.wakeUps & 7 == 0, isSpinning { isSpinning = sinceTraffic() < UInt64(settings.spinMicroseconds) }
+        guard isSpinning else { return false }
         sched_yield()
         return true
+    }
+
+    /// Microseconds; those before the clock was asked the first time do not count.
+    private func sinceTraffic() -> UInt64 {
+        let now = Clock.microseconds()
+        if lastTraffic == 0 { lastTraffic = now }
+        return now &- lastTraffic
     }
 
     /// Publishes wake indices. - Returns: whether the agent may sleep.
@@ -251,7 +260,7 @@ final class DataPath {
         if doorbell.descriptor >= 0 { return isConnected ? 100 : 500 }
         guard link.isUp else { return 20 }
         // Without a doorbell: poll soon after traffic, seldom later.
-        let idle = Clock.microseconds() &- lastTraffic
+        let idle = sinceTraffic()
         let pause: UInt64 = !isConnected ? 10_000 : idle < 20_000 ? 100 : idle < 1_000_000 ? 1000 : 5000
         Clock.arm(descriptors.pollTimer, microseconds: min(pause, untilWithdrawal ?? pause))
         return 100

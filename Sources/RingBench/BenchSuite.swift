@@ -97,9 +97,11 @@ final class BenchSuite {
     }
 
     private func pumps() throws -> [any Carrier] {
-        [
-            try PumpCarrier(agent: agent, processors: processors),
-            try RelayOverTCP(processors: processors),
-        ]
+        try [Waiting.polling, .asleep].flatMap { waiting in
+            [
+                try PumpCarrier(agent: agent, processors: processors, waiting),
+                try RelayOverTCP(processors: processors, waiting),
+            ] as [any Carrier]
+        }
     }
 }

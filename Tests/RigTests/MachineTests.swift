@@ -51,7 +51,8 @@ import Testing
             sockets: MachineSockets(console: "/c", shell: "/s", monitor: "/m"), console: URL(fileURLWithPath: "/l"))
         func value(_ option: String) -> String? { words.firstIndex(of: option).map { words[$0 + 1] } }
         #expect(words.contains("-nodefaults") && value("-nic") == "none" && words.contains("-no-reboot"))
-        #expect(value("-smp") == "1" && value("-m") == "128M" && value("-accel") == "tcg,thread=multi")
+        #expect(value("-smp") == "1" && value("-m") == "128M")
+        #expect(value("-accel") == "tcg,thread=multi" && value("-cpu") == "max,-erms,-fsrm")
         #expect(words.contains("ivshmem-doorbell,vectors=1,chardev=ivshmem"))
         #expect(words.contains("usb-storage,bus=ehci.0,drive=disk-image,id=disk,serial=disk"))
         #expect(words.contains("usb-uas,bus=xhci.0,id=fast,serial=fast"))

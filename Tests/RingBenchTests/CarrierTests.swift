@@ -62,7 +62,9 @@ struct CarrierTests {
     @Test func throughAgentsAndRelays() throws {
         let carriers: [any Carrier] = [
             try PumpCarrier(agent: Self.agent, processors: pair.processors),
+            try PumpCarrier(agent: Self.agent, processors: pair.processors, .asleep),
             try RelayOverTCP(processors: pair.processors),
+            try RelayOverTCP(processors: pair.processors, .asleep),
         ]
         for carrier in carriers {
             try send(carrier, StreamCells.write, 40)

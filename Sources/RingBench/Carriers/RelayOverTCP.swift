@@ -4,19 +4,20 @@ import CShim
 
 /// The agents' work done by TCP: socket, relay, TCP, relay, socket. It is what two guests with a network would have.
 final class RelayOverTCP: Carrier {
-    let name = BenchGoals.relay
+    let name: String
     let sleeps = true
     private let ends: Descriptors
     private let relays: [Relay]
 
     /// - Parameter processors: each relay runs on that of the program that it serves.
-    init(processors: [Int32]) throws {
+    init(processors: [Int32], _ waiting: Waiting = .polling) throws {
+        name = BenchGoals.relay + waiting.rawValue
         var (one, other): (Int32, Int32) = (-1, -1)
         guard cb_tcp_pair(&one, &other) == 0 else {
             throw BenchError.system("connect over TCP", "bring the loopback up (ip link set lo up)")
         }
         let wire = Descriptors([one, other])
-        let relays = try zip(processors, wire.numbers).map { try Relay(to: $1, processor: $0) }
+        let relays = try zip(processors, wire.numbers).map { try Relay(to: $1, processor: $0, waiting) }
         ends = Descriptors(relays.map(\.program))
         self.relays = relays
     }
@@ -37,7 +38,7 @@ private final class Relay {
     let program: Int32
     private let process: pid_t
 
-    init(to wire: Int32, processor: Int32) throws {
+    init(to wire: Int32, processor: Int32, _ waiting: Waiting) throws {
         var pair: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, cs_sock_stream() | cs_sock_cloexec(), 0, &pair) == 0 else {
             throw BenchError.system("make a socket", "raise the limit on open files")
@@ -46,7 +47,7 @@ private final class Relay {
         process = cb_fork(0)
         if process == 0 {
             guard cb_pin(processor) == 0 else { cb_exit(1) }
-            Self.relay(pair[1], wire)
+            Self.relay(pair[1], wire, waiting)
         }
         close(pair[1])
         guard process > 0 else {
@@ -63,12 +64,18 @@ private final class Relay {
     }
 
     /// Both ways, until one of them ends.
-    private static func relay(_ one: Int32, _ other: Int32) -> Never {
+    private static func relay(_ one: Int32, _ other: Int32, _ waiting: Waiting) -> Never {
         let room = PrivateBytes(256 << 10)
         guard let bytes = room.bytes.baseAddress else { cb_exit(1) }
         var watched = [one, other].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        var latest: UInt64 = 0
         while true {
-            poll(&watched, 2, -1)
+            let isPatient = waiting == .asleep || Board.now &- latest > Waiting.microseconds * 1000
+            if poll(&watched, 2, isPatient ? -1 : 0) == 0 {
+                // The program that it serves is on the same processor.
+                sched_yield()
+                continue
+            }
             for place in 0..<2 where watched[place].revents != 0 {
                 let count = read(watched[place].fd, bytes, room.bytes.count)
                 if count <= 0 { cb_exit(0) }
@@ -79,6 +86,7 @@ private final class Relay {
                     done += written
                 }
             }
+            latest = Board.now
         }
     }
 }

@@ -39,7 +39,8 @@ final class RunPair {
         self.limit = limit
         board = try Board(descriptor: memory)
         agents = try AgentPair(
-            agent: agent, ["--guard=off", "--ring-size=1M", "--channels=4", "--opens-a=2"], processors: processors)
+            agent: agent, ["--guard=off", "--ring-size=1M", "--channels=4", "--opens-a=2", Waiting.polling.flag],
+            processors: processors)
         for (index, side) in ["a", "b"].enumerated() {
             let words = [program, "program", "--side=\(index)", "--port=\(Self.port)"]
             let run = [agent] + agents.run(side, port: Self.port) + words

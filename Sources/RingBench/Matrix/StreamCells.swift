@@ -6,6 +6,7 @@ import RingBuffer
 enum StreamCells {
     static let write = 64 << 10
     static let copy = "memcpy of 1 MiB"
+    static let throughSocket = "AF_UNIX stream, one process writes and reads"
     static let copiedOut = "ring, copied out and looked at"
     static let inPlace = "ring, looked at in place"
 
@@ -40,7 +41,7 @@ enum StreamCells {
             lowerIsBetter: false,
             contenders: carriers.map { carrier in
                 Contender(name: carrier.name) { try carry(carrier, megabytes, $0) }
-            } + [programs].compactMap(\.self))
+            } + [Contender(name: throughSocket) { try passSocket(megabytes, $0) }, programs].compactMap(\.self))
     }
 
     private static func measurement(_ megabytes: Int, _ outcome: ProcessPair.Outcome) -> Measurement {
@@ -61,6 +62,22 @@ enum StreamCells {
         }
         let outcome = try pair.run(
             Self.copy, .idle, .init(prepare: { _ = copy(4) }, checking: { copy(megabytes) }))
+        return measurement(megabytes, outcome)
+    }
+
+    /// What the kernel does for the bytes on one side of a pump, without anybody to wait for: no pump, one of whose
+    /// processors has a program and its agent, can be faster.
+    private static func passSocket(_ megabytes: Int, _ pair: ProcessPair) throws -> Measurement {
+        let own = PrivateBytes(write)
+        let channel = try KernelCarrier(.unixStream).opened(write)
+        let pass = { (times: Int) in
+            for _ in 0..<times {
+                try channel.send(UnsafeRawBufferPointer(own.bytes))
+                try channel.receive(own.bytes)
+            }
+        }
+        let outcome = try pair.run(
+            throughSocket, .init(prepare: { try pass(64) }, sending: { try pass((megabytes << 20) / write) }), .idle)
         return measurement(megabytes, outcome)
     }
 
