@@ -18,8 +18,7 @@ int cs_open_path(const char *path) { return open(path, O_PATH | O_CLOEXEC); }
 
 int cs_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
 
-int cs_seal_size(int fd) { return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW); }
-int cs_seal_writes(int fd) { return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE); }
+int cs_seal_size(int fd) { return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }
 
 int cs_wipe_on_fork(void *address, size_t length) { return madvise(address, length, MADV_WIPEONFORK); }
 

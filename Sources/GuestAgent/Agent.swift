@@ -236,7 +236,6 @@ private func makeDataPath(_ resources: AgentResources, worker: Int32) throws(Dia
             worker: worker),
         controls: controls, identity: identity, memoryFaults: { resources.own.faults &+ resources.peer.faults })
     dataPath.direct = DirectMode(resources.own, resources.peer, settings.copy)
-    if let direct = dataPath.direct, !events.addEdges(direct.kick, .kick) { dataPath.direct = nil }
     return dataPath
 }
 

@@ -142,7 +142,7 @@ final class DataPath {
         [
             descriptors.listener, descriptors.termination, descriptors.heartbeat, descriptors.pollTimer,
             descriptors.worker, events.descriptor, doorbell.descriptor, doorbell.sendDescriptor, controls.descriptor,
-            direct?.kick ?? -1, direct?.own.shared ?? -1, direct?.peer.shared ?? -1,
+            direct?.own.shared ?? -1, direct?.peer.shared ?? -1,
         ]
     }
 
@@ -282,7 +282,7 @@ final class DataPath {
             if event.ended { connections[event.index]?.hasEnd = true }
             if event.isGone { connections[event.index]?.isGone = true }
         case .worker: hearWorker()
-        case .kick: hearKick()
+        case .kick: hearKick(event.index)
         }
     }
 
@@ -309,6 +309,8 @@ final class DataPath {
         switch event {
         case .none: break
         case .up:
+            // Words of the epoch before say nothing of this one.
+            resting.wakeAll()
             Log.info("link up: epoch \(link.epoch), peer epoch \(link.acknowledged)")
         case .lost(let reason):
             dropConnections(ECONNRESET)

@@ -140,7 +140,7 @@ extension DataPath {
                 // A program that is just reading is soon done; one that was stopped there loses what it has not read.
                 looks += 1
                 if connection.isContended { sched_yield() }
-            } while connection.isContended && looks < 1000
+            } while connection.isContended && looks < 200
             let channel = connection.channel
             if channel.finalBeforeReset == channel.consumer.head, !channel.holdsBytes { tellEnd(connection) }
         } catch {}
@@ -166,8 +166,9 @@ extension DataPath {
     func end(_ number: Int, _ why: ConnectionEnd) {
         switch why {
         case .local:
-            // What the program said before it left is whole: the peer's program gets its end.
-            if connections[number]?.localFinished == true { channels[number].finish() }
+            // What the program said before it left is whole: the peer's program gets its end. Not so where it has left
+            // bytes in its ring, which nobody else would tell of.
+            if connections[number]?.localFinished == true, channels[number].direct == nil { channels[number].finish() }
             channels[number].reset()
         case .refused(let direction):
             counters.guardRefusals &+= 1

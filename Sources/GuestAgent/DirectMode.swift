@@ -9,8 +9,6 @@ final class DirectMode {
     /// The files of the sections, and where these begin.
     let own: MappedSection
     let peer: MappedSection
-    /// An eventfd that programs write to: the peer has to be woken, or there is something to see.
-    let kick: Int32
     /// Who asks is told this number, and says it as the first bytes of the stream that is meant.
     let secret = UInt64(randomWord()) << 32 | UInt64(randomWord()) | 1
 
@@ -19,8 +17,6 @@ final class DirectMode {
         guard own.shared >= 0, peer.shared >= 0, copy == .block else { return nil }
         self.own = own
         self.peer = peer
-        kick = eventfd(0, cs_efd_nonblock_cloexec())
-        if kick < 0 { return nil }
     }
 }
 
@@ -71,32 +67,42 @@ extension DataPath {
         let ticket = words.load(fromByteOffset: 8, as: UInt64.self)
         let slot = Int(ticket & 0xFF)
         guard slot < clients.count, let client = clients[slot], client.ticket == ticket else { return }
-        if connection.rules == nil, connection.channel.port != USBIPProtocol.port { grant(connection, client, direct) }
         forgetClient(slot)
-        close(client.socket)
+        guard connection.rules == nil, connection.channel.port != USBIPProtocol.port,
+            let grant = DirectGrant(holder: client.socket)
+        else {
+            close(client.socket)
+            return
+        }
+        share(connection, grant, client, direct)
     }
 
     /// Shares a connection's ring with its program. Where that is not possible, nothing has changed.
-    private func grant(_ connection: Connection, _ client: ControlClient, _ direct: DirectMode) {
-        guard let grant = DirectGrant() else { return }
-        grant.page.delivered.storeRelaxed(connection.bytesIn)
+    private func share(
+        _ connection: Connection, _ grant: DirectGrant, _ client: ControlClient, _ direct: DirectMode
+    ) {
         let channel = connection.channel
+        guard events.addEdges(client.socket, .kick, index: channel.number) else { return }
+        grant.page.delivered.storeRelaxed(connection.bytesIn)
         channel.share(grant, randomWord() | 1)
         let words =
             [UInt64(ControlProtocol.magic), 48]
             + channel.describe(
                 direct.own.sharedOffset, direct.peer.sharedOffset, settings.geometry, polls: link.peerPolls)
-        if sendWords(client, words, [grant.descriptor, direct.own.shared, direct.peer.shared, direct.kick]) {
+        if sendWords(client, words, [grant.descriptor, direct.own.shared, direct.peer.shared]) {
             counters.direct &+= 1
         } else {
             channel.takeBack()
         }
     }
 
-    /// A program has written to the eventfd.
-    func hearKick() {
-        // Never read: a program could make that wait. Each write to it is an edge (epoll(7)).
+    /// A program has said something on the stream of its grant: the peer has to be woken, or there is something to see.
+    func hearKick(_ number: Int) {
         mustRing = true
+        // There is room for the next byte then; each is an edge (epoll(7)).
+        if let holder = channels[number].direct?.holder {
+            recv(holder, bounce.baseAddress!, bounce.count, cs_msg_dontwait())
+        }
     }
 
     /// Once a heartbeat: what lies in a ring whose program has not come by goes into its socket. So a call that the

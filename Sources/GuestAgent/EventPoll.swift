@@ -56,8 +56,8 @@ final class EventPoll {
     }
 
     /// Reports each time that there is more.
-    func addEdges(_ fd: Int32, _ source: EventSource) -> Bool {
-        cs_epoll_ctl(descriptor, EPOLL_CTL_ADD, fd, cs_epollin() | cs_epollet(), key(source, 0)) == 0
+    func addEdges(_ fd: Int32, _ source: EventSource, index: Int) -> Bool {
+        cs_epoll_ctl(descriptor, EPOLL_CTL_ADD, fd, cs_epollin() | cs_epollet(), key(source, index)) == 0
     }
 
     /// Reports, as input, that the other end is gone or says no more.

@@ -248,7 +248,13 @@ public final class Channel {
             case .reset, .refused: return lookWhenEnding(record)
             }
         } catch {
-            fail(error)
+            if direct != nil, case .badFinalIndex = error {
+                // What this side has read is the program's word, and may be what is wrong: the connection is over then,
+                // and not the channel.
+                reset()
+            } else {
+                fail(error)
+            }
             return .peerReset
         }
     }

@@ -49,25 +49,24 @@ public final class DirectGrant {
     private let controls: EndControls
     public var descriptor: Int32 { controls.descriptor }
     public var page: DirectPage { DirectPage(controls.base) }
+    /// The stream by which the program has asked. It keeps its end of it as long as it has the page mapped, and wakes
+    /// the agent by a byte.
+    public let holder: Int32
     /// See `Channel.share`.
     var number: UInt32 = 0
-    private var isAlone = false
 
-    public init?() {
+    /// - Parameter holder: is closed with this object; not where there is none.
+    public init?(holder: Int32) {
         do throws(TransportError) { controls = try EndControls.create(channels: 1) } catch { return nil }
+        self.holder = holder
     }
 
-    /// Whether no process has the page mapped any more: who had one of the ends is dead, or another program by now. A
-    /// file that is mapped to be written cannot be sealed against that (memfd_create(2)).
+    deinit { close(holder) }
+
+    /// Whether no process uses the page any more: who had one of the ends is dead, or another program by now. The
+    /// kernel closes the stream when the last process that has it ends or executes another program.
     public func isAbandoned() -> Bool {
-        if isAlone { return true }
-        munmap(controls.base, controls.size)
-        isAlone = cs_seal_writes(descriptor) == 0
-        // What stands there is this process's alone then; or a program has sealed it against being mapped again.
-        var kind = isAlone ? MAP_PRIVATE : MAP_SHARED
-        while mmap(controls.base, controls.size, PROT_READ | PROT_WRITE, kind | MAP_FIXED, descriptor, 0)
-            == cs_map_failed()
-        { kind = MAP_PRIVATE }
-        return isAlone
+        var look = pollfd(fd: holder, events: 0, revents: 0)
+        return poll(&look, 1, 0) > 0
     }
 }

@@ -13,7 +13,8 @@ func askForRing(_ fd: Int32) {
         raw_fcntl(fd, F_GETFL, 0) & O_ASYNC == 0
     else { return }
     let control = Temporary.stream()
-    if control.fd >= 0 { ask(fd, control.fd) }
+    // A data path that is stopped keeps nobody waiting.
+    if control.fd >= 0, raw_fcntl(control.fd, F_SETFL, Int(O_NONBLOCK)) == 0 { ask(fd, control.fd) }
     control.close()
 }
 
@@ -51,21 +52,21 @@ private func ask(_ fd: Int32, _ control: Int32) {
     else { return }
     guard raw_send(fd, &words.first, 16) == 16, isThere(control, fd) else { return }
     var answer = Grant()
-    var descriptors: InlineArray<4, Int32> = [-1, -1, -1, -1]
+    var descriptors: InlineArray<3, Int32> = [-1, -1, -1]
     var span = descriptors.mutableSpan
     span.withUnsafeMutableBufferPointer { room in
         let places = room.baseAddress.unsafelyUnwrapped
         guard raw_receive_grant(control, &answer, MemoryLayout<Grant>.size, places) == MemoryLayout<Grant>.size else {
             return Trace.note("direct", fd, "the agent moves its bytes: its configuration, or this port")
         }
-        shim_direct_begin(fd, &answer.grant, places)
+        shim_direct_begin(fd, control, &answer.grant, places)
         Trace.note("direct", fd, "uses its ring itself")
     }
 }
 
 /// Waits for the agent, but not for one that has closed the stream.
 private func isThere(_ control: Int32, _ stream: Int32) -> Bool {
-    for _ in 0..<500 {
+    for _ in 0..<100 {
         if raw_poll(control, Int32(POLLIN), 2) > 0 { return true }
         if raw_poll(stream, 0, 0) & Int32(POLLHUP) != 0 { return false }
     }

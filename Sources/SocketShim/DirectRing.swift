@@ -91,7 +91,7 @@ private struct DirectRing {
             // What went by the socket is soon in the ring.
             guard isOutwardClear else { return .nothing }
             let count = try hold.write(bytes)
-            if hold.finish(peerPolls: peerPolls) { shim_direct_kick() }
+            if hold.finish(peerPolls: peerPolls) { shim_direct_kick(direct) }
             return count > 0 ? .moved(count) : .nothing
         } catch {
             return what(error)
@@ -103,17 +103,19 @@ private struct DirectRing {
             var hold = try consumer().hold()
             guard isInwardClear, isAlive(upTo: Self.finished), direct.pointee.is_unread == 0 else { return .socket }
             let count = try hold.read(into: bytes)
-            if hold.finish(peerPolls: peerPolls) { shim_direct_kick() }
+            if hold.finish(peerPolls: peerPolls) { shim_direct_kick(direct) }
             return count > 0 ? .moved(count) : .nothing
         } catch {
             return what(error)
         }
     }
 
-    /// Whether another look at the ring may bring something, by what stands in memory only.
-    @inline(__always) var mayReceive: Bool {
-        SharedWord32(peer + SectionLayout.channelTail).loadRelaxed() != page.consumer.position || !isInwardClear
+    @inline(__always) var hasBytes: Bool {
+        SharedWord32(peer + SectionLayout.channelTail).loadRelaxed() != page.consumer.position
     }
+
+    /// Whether another look at the ring may bring something, by what stands in memory only.
+    @inline(__always) var mayReceive: Bool { hasBytes || !isInwardClear }
 
     @inline(__always) var maySend: Bool {
         page.producer.position &- SharedWord32(peer + SectionLayout.channelHead).loadRelaxed()
@@ -136,13 +138,13 @@ private struct DirectRing {
         do throws(RingError) {
             var hold = try consumer().hold()
             guard isInwardClear, isAlive(upTo: Self.finished) else {
-                shim_direct_kick()
+                shim_direct_kick(direct)
                 return true
             }
             return try hold.requestWake()
         } catch {
             // Another thread is at it, or the agent, which looks again behind that.
-            shim_direct_kick()
+            shim_direct_kick(direct)
             return true
         }
     }
@@ -209,7 +211,7 @@ func ringReceive(
         // Another thread may have said so before this one came to attend.
         if direct.pointee.is_unread != 0 {
             ring.attend(false)
-            shim_direct_kick()
+            shim_direct_kick(direct)
         }
     }
     var patience = Patience()
@@ -226,12 +228,18 @@ func ringReceive(
     }
 }
 
+@c(shim_ring_has_bytes)
+func ringHasBytes(_ direct: UnsafePointer<shim_direct>) -> Int32 {
+    let ring = DirectRing(direct: UnsafeMutablePointer(mutating: direct))
+    return ring.hasBytes && ring.isOpen ? 1 : 0
+}
+
 /// Before the kernel is asked for bytes: the agent is to move them, and to see an end that all has been read up to.
 /// - Returns: 0 when something has come meanwhile.
 @c(shim_ring_rest)
 func ringRest(_ direct: UnsafeMutablePointer<shim_direct>) -> Int32 {
     let ring = DirectRing(direct: direct)
     guard ring.rest() else { return 0 }
-    if ring.isEnding { shim_direct_kick() }
+    if ring.isEnding { shim_direct_kick(direct) }
     return 1
 }

@@ -100,8 +100,6 @@ socklen_t cs_unix_address(struct sockaddr_un *_Nonnull address, const char *_Non
 int cs_memfd(const char *_Nonnull name);
 // Forbids shrinking, growing and further seals; 0 or -1 with errno.
 int cs_seal_size(int fd);
-// Fails with EBUSY while somebody has it mapped to be written.
-int cs_seal_writes(int fd);
 // madvise(MADV_WIPEONFORK): the page reads as zeros in a child.
 int cs_wipe_on_fork(void *_Nonnull address, size_t length);
 // strerror into a caller's buffer, the same under both libcs.

@@ -11,9 +11,6 @@ static struct shim_direct connections[CONNECTIONS];
 // Which descriptor stands for which connection.
 static struct shim_direct *table[DESCRIPTORS];
 static int live;
-// The agent's eventfd, and what it was: a program may close any number, and open something of its own there.
-static int kick = -1;
-static struct raw_file kick_file;
 static uint64_t *identity;
 
 int shim_direct_count(void) { return __atomic_load_n(&live, __ATOMIC_RELAXED); }
@@ -66,7 +63,7 @@ static void unmap(struct shim_direct *direct) {
   raw_unmap(direct->in, direct->capacity);
 }
 
-static int map(struct shim_direct *direct, const struct shim_grant *grant, const int descriptors[4]) {
+static int map(struct shim_direct *direct, const struct shim_grant *grant, const int descriptors[3]) {
   direct->capacity = grant->capacity;
   direct->page = raw_map(descriptors[0], 0, PAGE, 1);
   direct->own = raw_map(descriptors[1], grant->own_page, PAGE, 1);
@@ -78,30 +75,29 @@ static int map(struct shim_direct *direct, const struct shim_grant *grant, const
   return 0;
 }
 
-// One eventfd for all connections: the agent's is always the same, and another agent's connections are all new.
-static void keep_kick(int fd) {
-  int before = __atomic_exchange_n(&kick, -1, __ATOMIC_ACQ_REL);
+// Whether the stream is still what stands there.
+static int has_control(const struct shim_direct *direct) {
   struct raw_file now;
-  if (before >= 0 && raw_file(before, &now) == 1 && now.inode == kick_file.inode && now.device == kick_file.device)
-    raw_close(before);
-  // Out of the way of a program that counts its descriptors.
-  int high = raw_fcntl(fd, F_DUPFD_CLOEXEC, 512);
-  if (high >= 0) {
-    raw_close(fd);
-    fd = high;
-  }
-  if (raw_file(fd, &kick_file) == 1) __atomic_store_n(&kick, fd, __ATOMIC_RELEASE);
+  return raw_file(direct->control, &now) >= 0 && now.inode == direct->control_inode &&
+         now.device == direct->control_device;
 }
 
-void shim_direct_kick(void) {
-  int fd = __atomic_load_n(&kick, __ATOMIC_ACQUIRE);
-  struct raw_file now;
-  // Something else may stand there by now: a file of the program's, most likely, which has a type.
-  if (fd < 0 || raw_file(fd, &now) != 1 || now.inode != kick_file.inode || now.device != kick_file.device) return;
-  raw_add_to_eventfd(fd);
+// Out of the way of a program that counts its descriptors.
+static int keep_control(struct shim_direct *direct, int control) {
+  struct raw_file file;
+  direct->control = raw_fcntl(control, F_DUPFD_CLOEXEC, 512);
+  if (direct->control < 0) direct->control = raw_fcntl(control, F_DUPFD_CLOEXEC, 0);
+  if (direct->control < 0 || raw_file(direct->control, &file) < 0) return 0;
+  direct->control_device = file.device;
+  direct->control_inode = file.inode;
+  return 1;
 }
 
-void shim_direct_begin(int fd, const struct shim_grant *grant, const int descriptors[4]) {
+void shim_direct_kick(const struct shim_direct *direct) {
+  if (has_control(direct)) raw_send_byte(direct->control);
+}
+
+void shim_direct_begin(int fd, int control, const struct shim_grant *grant, const int descriptors[3]) {
   struct shim_direct *direct = NULL;
   for (int i = 0; i < CONNECTIONS && !direct; i++) {
     uint32_t nothing = 0;
@@ -110,12 +106,14 @@ void shim_direct_begin(int fd, const struct shim_grant *grant, const int descrip
   }
   int is_taken = direct && map(direct, grant, descriptors);
   for (int i = 0; i < 3; i++) raw_close(descriptors[i]);
+  if (is_taken && !keep_control(direct, control)) {
+    unmap(direct);
+    is_taken = 0;
+  }
   if (!is_taken) {
-    raw_close(descriptors[3]);
     if (direct) __atomic_store_n(&direct->state, 0, __ATOMIC_RELEASE);
     return;
   }
-  keep_kick(descriptors[3]);
   direct->generation++;
   direct->is_unread = 0;
   direct->waiting = 0;
@@ -138,6 +136,18 @@ static int is_unused(struct shim_direct *direct) {
   return 0;
 }
 
+// What has come is for the kernel to tell of from here on: until the agent has taken it out of the ring, or the socket
+// has what it has room for.
+static void settle(int fd, const struct shim_direct *direct) {
+  __atomic_store_n(shim_attended(direct->page), 0, __ATOMIC_SEQ_CST);
+  shim_direct_kick(direct);
+  for (int turn = 0; turn < TURNS + MILLISECONDS && shim_ring_has_bytes(direct); turn++) {
+    if (turn < TURNS) raw_yield();
+    else if (raw_poll(fd, POLLIN, 0) > 0) return;
+    else raw_poll(-1, 0, 1);
+  }
+}
+
 static struct shim_direct *take(int fd) {
   if (shim_direct_count() == 0 || (unsigned)fd >= DESCRIPTORS || !at(fd)) return NULL;
   struct shim_direct *direct = __atomic_exchange_n(&table[fd], NULL, __ATOMIC_SEQ_CST);
@@ -145,18 +155,26 @@ static struct shim_direct *take(int fd) {
   return direct;
 }
 
+// Of a connection whose agent could not be woken any more: the program is closing that number.
+static void drop_control(int control) {
+  if (shim_direct_count() == 0) return;
+  for (int i = 0; i < CONNECTIONS; i++) {
+    if (connections[i].control != control || __atomic_load_n(&connections[i].state, __ATOMIC_RELAXED) != 1) continue;
+    for (int fd = 0; fd < DESCRIPTORS; fd++)
+      if (at(fd) == &connections[i]) shim_direct_drop(fd);
+  }
+}
+
 void shim_direct_drop(int fd) {
   struct shim_direct *direct = take(fd);
-  if (!direct) {
-    // Without the eventfd nobody would be woken.
-    if (shim_direct_count() > 0 && fd == __atomic_load_n(&kick, __ATOMIC_ACQUIRE)) shim_direct_drop_all();
-    return;
-  }
+  if (!direct) return drop_control(fd);
   int unused = is_unused(direct);
-  // What is in the ring is the agent's to move from here on.
-  __atomic_store_n(shim_attended(direct->page), 0, __ATOMIC_SEQ_CST);
-  shim_direct_kick();
-  if (unused) unmap(direct);
+  settle(fd, direct);
+  if (unused) {
+    unmap(direct);
+    // Last: by it the agent knows that nobody has the page.
+    if (has_control(direct)) raw_close(direct->control);
+  }
   __atomic_store_n(&direct->state, unused ? 0 : 2, __ATOMIC_RELEASE);
 }
 
@@ -169,8 +187,7 @@ void shim_direct_unread(int fd) {
   if (!direct) return;
   if (!__atomic_exchange_n(&direct->is_unread, 1, __ATOMIC_SEQ_CST)) {
     // A call that is just reading ends soon; the agent waits for its hold.
-    __atomic_store_n(shim_attended(direct->page), 0, __ATOMIC_SEQ_CST);
-    shim_direct_kick();
+    settle(fd, direct);
   }
   shim_direct_leave(direct);
 }

@@ -116,9 +116,11 @@ static int is_there(const void *start, size_t size) {
   return 1;
 }
 
-static void unread(const struct pollfd *all, nfds_t count) {
-  if (shim_direct_count() == 0 || !is_there(all, count * sizeof *all)) return;
-  for (nfds_t i = 0; i < count; i++) shim_direct_unread(all[i].fd);
+static void unread(const struct pollfd *all, nfds_t number) {
+  // As the kernel has it: the lower half, and no more than a process may have open.
+  unsigned count = (unsigned)number;
+  if (shim_direct_count() == 0 || count > 1 << 30 || !is_there(all, count * sizeof *all)) return;
+  for (unsigned i = 0; i < count; i++) shim_direct_unread(all[i].fd);
 }
 
 static void unread_set(int count, const fd_set *set) {
@@ -182,13 +184,19 @@ int three_of_ioctl(int fd, unsigned long request, void *argument) __asm__("ioctl
 int seven_of_clone(int (*body)(void *), void *stack, int flags, void *argument, void *parent, void *tls, void *child)
     __asm__("clone");
 
-int three_of_fcntl(int fd, int command, void *argument) {
+static void before_fcntl(int fd, int command, void *argument) {
   if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) shim_direct_drop(fd);
+  // Its signals are the kernel's, who sees what comes by the socket.
+  if (command == F_SETFL && (intptr_t)argument & O_ASYNC) shim_direct_unread(fd);
+}
+
+int three_of_fcntl(int fd, int command, void *argument) {
+  before_fcntl(fd, command, argument);
   return next(fcntl)(fd, command, argument);
 }
 
 int three_of_fcntl64(int fd, int command, void *argument) {
-  if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) shim_direct_drop(fd);
+  before_fcntl(fd, command, argument);
   next_fcntl64_type known = next(fcntl64);
   return known ? known(fd, command, argument) : next(fcntl)(fd, command, argument);
 }

@@ -311,9 +311,10 @@ long raw_writev(int fd, const struct iovec *parts, int count) {
   return call(SYS_writev, fd, (long)parts, count, 0, 0, 0);
 }
 
-void raw_add_to_eventfd(int fd) {
-  uint64_t one = 1;
-  call(SYS_write, fd, (long)&one, sizeof one, 0, 0, 0);
+void raw_send_byte(int fd) {
+  char byte = 0;
+  // EAGAIN: it has enough to wake for.
+  call(SYS_sendto, fd, (long)&byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
 }
 
 int64_t raw_monotonic_microseconds(void) {
@@ -330,11 +331,11 @@ int raw_processors(void) {
   return count;
 }
 
-int raw_receive_grant(int fd, void *bytes, size_t count, int descriptors[4]) {
+int raw_receive_grant(int fd, void *bytes, size_t count, int descriptors[3]) {
   struct iovec part = {bytes, count};
   union {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(4 * sizeof(int))];
+    char bytes[CMSG_SPACE(3 * sizeof(int))];
   } control;
   struct msghdr message = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
@@ -343,7 +344,7 @@ int raw_receive_grant(int fd, void *bytes, size_t count, int descriptors[4]) {
   if (!found || found->cmsg_level != SOL_SOCKET || found->cmsg_type != SCM_RIGHTS) return got > 0 ? 0 : got;
   size_t room = (found->cmsg_len - CMSG_LEN(0)) / sizeof(int);
   __builtin_memcpy(descriptors, CMSG_DATA(found), room * sizeof(int));
-  if (room == 4 && (size_t)got == count) return got;
+  if (room == 3 && (size_t)got == count) return got;
   for (size_t i = 0; i < room; i++) raw_close(descriptors[i]);
   return 0;
 }

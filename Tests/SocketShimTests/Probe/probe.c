@@ -377,6 +377,7 @@ static int followers(void) {
 #include "listeners.h"
 #include "many.h"
 #include "direct.h"
+#include "direct_asks.h"
 #include "beside.h"
 #include "escapes.h"
 
@@ -504,6 +505,7 @@ int main(int count, char **arguments) {
       {"direct-death", direct_death}, {"direct-threads", direct_threads}, {"direct-flood", direct_flood},
       {"direct-stale", direct_stale},
       {"direct-scribble", direct_scribble},
+      {"direct-asks", direct_asks}, {"direct-leaves", direct_leaves}, {"direct-left", direct_left},
   };
   if (count < 4) return 64;
   // Whoever started this may have it blocked.

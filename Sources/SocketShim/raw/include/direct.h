@@ -20,6 +20,10 @@ struct shim_direct {
   uint32_t capacity, peer_polls, number;
   // Bytes that were sent by the socket, and that were received by it.
   uint64_t sent, taken;
+  // The stream by which the agent was asked, and is woken: it has that as long as the page is mapped. A program may
+  // close any number, and open something of its own there: so what it was stands beside it.
+  int control;
+  uint64_t control_device, control_inode;
   // The page that is shared with the agent, the channel's pages in either section, the two rings' data.
   void *_Nullable page, *_Nullable own, *_Nullable peer, *_Nullable out, *_Nullable in;
 };
@@ -33,9 +37,9 @@ struct shim_grant {
 
 // Who this process is to the ends of rings: 0 in a child that was made past the handlers of `fork`.
 const uint64_t *_Nullable shim_identity(void);
-// Takes a connection over, and closes the descriptors: the page, the own section, the peer's, the eventfd. A connection
-// that cannot be taken stays with the agent.
-void shim_direct_begin(int fd, const struct shim_grant *_Nonnull grant, const int descriptors[_Nonnull 4]);
+// Takes a connection over, and closes the descriptors: the page, the own section, the peer's. A connection that cannot
+// be taken stays with the agent. Of `control`, by which it was asked, it keeps another number.
+void shim_direct_begin(int fd, int control, const struct shim_grant *_Nonnull grant, const int descriptors[_Nonnull 3]);
 // Whether a connection that this descriptor gets can be one.
 int shim_direct_has_room(int fd);
 // From here on, and before it returns, all bytes of a connection go by its socket.
@@ -44,7 +48,7 @@ void shim_direct_drop_all(void);
 // The same of the bytes that come for the program.
 void shim_direct_unread(int fd);
 // Wakes the agent.
-void shim_direct_kick(void);
+void shim_direct_kick(const struct shim_direct *_Nonnull direct);
 // How many there are.
 int shim_direct_count(void);
 // A call's part in a connection; NULL where there is none.
@@ -61,9 +65,10 @@ void raw_unmap(void *_Nullable start, size_t size);
 int raw_wipe_on_fork(void *_Nonnull start, size_t size);
 long raw_write(int fd, const void *_Nullable bytes, size_t count);
 long raw_writev(int fd, const struct iovec *_Nullable parts, int count);
-void raw_add_to_eventfd(int fd);
-// Without waiting: as many bytes as were asked for, and four descriptors; less where there is no such message.
-int raw_receive_grant(int fd, void *_Nonnull bytes, size_t count, int descriptors[_Nonnull 4]);
+// One byte, without waiting.
+void raw_send_byte(int fd);
+// Without waiting: as many bytes as were asked for, and three descriptors; less where there is no such message.
+int raw_receive_grant(int fd, void *_Nonnull bytes, size_t count, int descriptors[_Nonnull 3]);
 int64_t raw_monotonic_microseconds(void);
 // Processors that this process may use.
 int raw_processors(void);
@@ -76,6 +81,8 @@ long shim_ring_send(int fd, struct shim_direct *_Nonnull direct, const void *_No
 long shim_ring_receive(int fd, struct shim_direct *_Nonnull direct, void *_Nonnull bytes, size_t count, int waits);
 // Asks the agent for the ring of a connection that is made.
 void shim_direct_ask(int fd);
+// Whether something is in the ring that nobody has taken out.
+int shim_ring_has_bytes(const struct shim_direct *_Nonnull direct);
 // Prepares that the kernel is asked for bytes; 0 when some have come meanwhile.
 int shim_ring_rest(struct shim_direct *_Nonnull direct);
 #endif
