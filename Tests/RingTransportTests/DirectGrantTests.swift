@@ -83,7 +83,8 @@ struct DirectGrantTests {
         #expect(!two.a[0].isLeft && two.a[0].isFree())
     }
 
-    /// A final index contradicts what has been read: the program's doing, perhaps, where it has the ring. Else the peer's.
+    /// A final index contradicts what has been read: a program's doing, perhaps, where one has the ring; else the
+    /// peer's.
     @Test(arguments: [false, true])
     func whoseIndexIsWrong(_ isDirect: Bool) throws {
         let two = TwoSides()

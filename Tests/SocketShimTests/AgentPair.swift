@@ -2,6 +2,7 @@
 import CShim
 import Foundation
 import TestSupport
+import Testing
 
 /// Two agents of one architecture on this machine, whose sections are the halves of a shared file.
 final class AgentPair {
@@ -11,20 +12,25 @@ final class AgentPair {
     private let memory: ScratchFolder
     private let variant: Variant
     private let isDirect: Bool
+    private let channels: Int
 
     /// Returns when the link is up.
     /// - Parameters:
     ///   - isDirect: the agents let programs use the ring themselves.
     ///   - areProgramsDirect: those that are started with a side's directory would; nil: if they may.
-    init(_ variant: Variant, isDirect: Bool = false, areProgramsDirect: Bool? = nil) throws {
+    ///   - channels: a closed connection's channel is free when both agents have seen it: enough for every connection
+    ///     that may wait for that on a busy machine.
+    init(
+        _ variant: Variant, isDirect: Bool = false, areProgramsDirect: Bool? = nil, channels: Int = 64
+    ) throws {
         memory = try ScratchFolder()
-        (self.variant, self.isDirect) = (variant, isDirect)
+        (self.variant, self.isDirect, self.channels) = (variant, isDirect, channels)
         let file = memory.path + "/memory"
         guard FileManager.default.createFile(atPath: file, contents: nil), truncate(file, 16 << 20) == 0 else {
             throw SystemFailure("truncate of \(file)")
         }
-        serving = try Side("a", variant, memory, isDirect)
-        connecting = try Side("b", variant, memory, isDirect)
+        serving = try Side("a", variant, memory, isDirect, channels)
+        connecting = try Side("b", variant, memory, isDirect, channels)
         for side in [serving, connecting] { side.areProgramsDirect = areProgramsDirect ?? isDirect }
         for side in [serving, connecting] where !side.waitUntilUp() {
             throw AgentFailure(output: side.output)
@@ -35,7 +41,7 @@ final class AgentPair {
     func replaceConnecting() throws {
         let programs = connecting.areProgramsDirect
         for process in connecting.processes { kill(process, SIGKILL) }
-        connecting = try Side("b", variant, memory, isDirect)
+        connecting = try Side("b", variant, memory, isDirect, channels)
         connecting.areProgramsDirect = programs
         guard connecting.waitUntilUp() else { throw AgentFailure(output: connecting.output) }
     }
@@ -58,16 +64,16 @@ final class AgentPair {
 
         fileprivate(set) var areProgramsDirect = false
 
-        fileprivate init(_ side: String, _ variant: Variant, _ memory: ScratchFolder, _ isDirect: Bool) throws {
+        fileprivate init(
+            _ side: String, _ variant: Variant, _ memory: ScratchFolder, _ isDirect: Bool, _ channels: Int
+        ) throws {
             self.memory = memory
             folder = try ScratchFolder()
             command = variant.agentCommand
             process.executableURL = URL(fileURLWithPath: command[0])
             process.arguments =
                 command.dropFirst() + [
-                    // A closed connection's channel is free when both agents have seen it: enough for every
-                    // connection that may wait for that on a busy machine.
-                    "agent", "--side", side, "--channels", "64", "--ring-size", "64K", "--opens-a", "0",
+                    "agent", "--side", side, "--channels", String(channels), "--ring-size", "64K", "--opens-a", "0",
                     // What these programs say on USB/IP's port is none.
                     "--doorbell", "none", "--guard", "off", "--runtime-dir", folder.path,
                     "--section-a", "file:\(memory.path)/memory,offset=0,size=8M",
@@ -106,9 +112,20 @@ final class AgentPair {
             return status
         }
 
+        func counter(_ name: String) throws -> Int {
+            let counters = try #require(try status()["counters"] as? [String: Any])
+            return try #require(counters[name] as? Int)
+        }
+
+        /// The numbers of those in use.
+        func channels() throws -> [Int] {
+            let channels = try #require(try status()["channels"] as? [[String: Any]])
+            return channels.compactMap { $0["number"] as? Int }
+        }
+
         /// Asks until the agent has no channel in use; the answers bound the wait.
         func isIdle() throws -> Bool {
-            for _ in 0..<2_000 where (try status()["channels"] as? [Any])?.count == 0 { return true }
+            for _ in 0..<2_000 where try channels().isEmpty { return true }
             return false
         }
 

@@ -10,7 +10,7 @@ struct DirectModeTests {
     static let variants = Variant.built.filter { this in Variant.agents.contains { $0.hasSameAgent(as: this) } }
     static let native = variants.filter(\.isNative)
 
-    private static let threeTimes = Array(repeating: "20971520 back, then the end", count: 3)
+    static let threeTimes = Array(repeating: "20971520 back, then the end", count: 3)
 
     @Test("whatever comes in the midst, no byte is lost, doubled or out of place", arguments: variants)
     func ways(_ variant: Variant) throws {
@@ -20,7 +20,7 @@ struct DirectModeTests {
             variant.isNative || !$0.hasPrefix("vfork's child")
         }
         #expect(lines.count == 27 && lines.allSatisfy { $0.hasSuffix(": all, then the end") }, "\(lines)")
-        for side in [pair.serving, pair.connecting] { #expect(try counter("connections-direct", side) == 27) }
+        for side in [pair.serving, pair.connecting] { #expect(try side.counter("connections-direct") == 27) }
     }
 
     @Test("a stream's bytes go past the agents", arguments: native.filter { $0.libc == "glibc" })
@@ -30,9 +30,9 @@ struct DirectModeTests {
             try talk(variant, "direct-threads", pair).lines == Self.threeTimes
         )
         // How much of it depends on what else the machine does; all of it has never been seen.
-        let moved = try counter("bytes-in", pair.serving) + counter("bytes-out", pair.serving)
+        let moved = try pair.serving.counter("bytes-in") + pair.serving.counter("bytes-out")
         #expect(moved < 6 * 20_971_520)
-        #expect(try counter("connections-direct", pair.serving) == 3)
+        #expect(try pair.serving.counter("connections-direct") == 3)
     }
 
     @Test("it takes the agent's and the program's word", arguments: native, [false, true])
@@ -40,7 +40,7 @@ struct DirectModeTests {
         let pair = try AgentPair(variant, isDirect: isAgentDirect, areProgramsDirect: false)
         let result = try talk(variant, "direct-threads", pair, isAgentDirect ? [:] : ["RINGWAY_DIRECT": "1"])
         #expect(result.lines.count == 3 && result.errors == "")
-        #expect(try counter("connections-direct", pair.serving) == 0)
+        #expect(try pair.serving.counter("connections-direct") == 0)
     }
 
     @Test("USB/IP's port is the agents'", arguments: native)
@@ -49,8 +49,8 @@ struct DirectModeTests {
         let port = try TCPListener.freePort(.v4)
         let result = try talk(variant, "direct-threads", pair, ["RINGWAY_PORTS": "\(port):3240"], port: port)
         #expect(result.lines.count == 3)
-        #expect(try counter("connections-direct", pair.serving) == 0)
-        #expect(try counter("connections-direct", pair.connecting) == 0)
+        #expect(try pair.serving.counter("connections-direct") == 0)
+        #expect(try pair.connecting.counter("connections-direct") == 0)
     }
 
     @Test("a program that is killed leaves nothing behind", arguments: native.filter { $0.libc == "glibc" })
@@ -102,10 +102,10 @@ struct DirectModeTests {
         let hostile = try Probe.run(variant, "direct-scribble", .v4, port: port, runtimeDirectory: pair.connecting)
         #expect(hostile.lines.last == "pages: 40", "\(hostile)")
         // Said after all that: every byte before was right.
-        for _ in 0..<4 { #expect(honest.wait(for: "more")) }
+        #expect(honest.says("more", times: 4))
         #expect(honest.process.isRunning)
         honest.kill()
-        #expect(try counter("connections-direct", pair.connecting) == 41)
+        #expect(try pair.connecting.counter("connections-direct") == 41)
         #expect(server.finish().status == 0)
     }
 
@@ -136,8 +136,8 @@ struct DirectModeTests {
         let next = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
         #expect(next.wait(for: "more"))
         #expect(before.finish().lines.last == "send: EPIPE")
-        for _ in 0..<4 { #expect(next.wait(for: "more")) }
-        #expect(try counter("connections-direct", pair.connecting) == 1)
+        #expect(next.says("more", times: 4))
+        #expect(try pair.connecting.counter("connections-direct") == 1)
         next.kill()
         #expect(server.finish().status == 0)
     }
@@ -155,10 +155,5 @@ struct DirectModeTests {
         let result = client.finish()
         _ = server.finish()
         return result
-    }
-
-    private func counter(_ name: String, _ side: AgentPair.Side) throws -> Int {
-        let counters = try #require(try side.status()["counters"] as? [String: Any])
-        return try #require(counters[name] as? Int)
     }
 }

@@ -38,7 +38,7 @@ final class Probe {
         environment.merge(more) { $1 }
         process.executableURL = URL(fileURLWithPath: command[0])
         process.arguments = Array(command.dropFirst()) + [mode, family.rawValue, String(port)]
-        if mode == "exec" { process.arguments? += command }
+        if mode == "exec" || mode == "direct-exec" { process.arguments? += command }
         process.environment = environment
         process.standardOutput = output
         process.standardError = errors
@@ -56,6 +56,27 @@ final class Probe {
         }
         return true
     }
+
+    /// Whether it says a line so many times from here on: what it has said before does not count.
+    func says(_ line: String, times: Int) -> Bool {
+        let file = output.fileHandleForReading
+        var said = pollfd(fd: file.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        while poll(&said, 1, 0) > 0 {
+            let more = file.availableData
+            guard !more.isEmpty else { return false }
+            unread.append(more)
+        }
+        let start = unread.endIndex
+        while unread[start...].split(separator: 10).filter({ $0.elementsEqual(line.utf8) }).count < times {
+            let more = file.availableData
+            guard !more.isEmpty else { return false }
+            unread.append(more)
+        }
+        return true
+    }
+
+    /// Puts something into its standard input.
+    func say(_ text: String) { input.fileHandleForWriting.write(Data(text.utf8)) }
 
     /// Everything that it prints until it ends, line by line, and what went to standard error.
     func finish() -> (lines: [String], errors: String, status: Int32) {

@@ -456,36 +456,6 @@ static int direct_threads(void) {
   return 0;
 }
 
-// The library copies with the process's memcpy, and nowhere else than in a hold: who dies there, dies in its midst.
-static size_t deadly;
-
-// (The loader copies with it, too, before anything else can be called.)
-#ifdef __GLIBC__
-void *memcpy(void *restrict to, const void *restrict from, size_t count) {
-  if (deadly != 0 && count == deadly) kill(getpid(), SIGKILL);
-  volatile unsigned char *bytes = to;
-  for (size_t i = 0; i < count; i++) bytes[i] = ((const unsigned char *)from)[i];
-  return to;
-}
-#endif
-
-static int direct_death(void) {
-  int fd = stream_to_echo(), reads = getenv("PROBE_READS") != NULL;
-  struct flow flow = {0, 0};
-  exchange_bytes(fd, &flow, 1 << 16);
-  for (int turn = 0; turn < 1000; turn++) {
-    put_by(fd, &flow, 1111);
-    if (reads) deadly = 777;
-    ssize_t count = read(fd, piece, 777);
-    check(&flow, piece, count, "read");
-    deadly = 0;
-    get_by(fd, &flow, flow.sent);
-    if (!reads) deadly = 1111;
-  }
-  puts("still here");
-  return 0;
-}
-
 // Until it is killed, or the connection ends.
 static int direct_flood(void) {
   int fd = stream_to_echo();

@@ -378,6 +378,7 @@ static int followers(void) {
 #include "many.h"
 #include "direct.h"
 #include "direct_asks.h"
+#include "direct_ends.h"
 #include "beside.h"
 #include "escapes.h"
 
@@ -503,7 +504,10 @@ int main(int count, char **arguments) {
       {"many", many}, {"many-server", many_server},
       {"direct", direct_ways}, {"direct-echo", direct_echo},
       {"direct-death", direct_death}, {"direct-threads", direct_threads}, {"direct-flood", direct_flood},
-      {"direct-stale", direct_stale},
+      {"direct-stale", direct_stale}, {"direct-held", direct_held}, {"direct-behind", direct_behind},
+      {"direct-farewell", direct_farewell}, {"direct-farewells", direct_farewells},
+      {"direct-before", direct_before}, {"direct-exec", direct_exec}, {"direct-goes-on", direct_goes_on},
+      {"direct-kicks", direct_kicks},
       {"direct-scribble", direct_scribble},
       {"direct-asks", direct_asks}, {"direct-leaves", direct_leaves}, {"direct-left", direct_left},
   };
@@ -516,6 +520,7 @@ int main(int count, char **arguments) {
   alarm(120);  // whatever it waits for
   domain = strcmp(arguments[2], "6") == 0 ? AF_INET6 : AF_INET;
   port = atoi(arguments[3]);
+  own_arguments = arguments;
   if (strcmp(arguments[1], "names") == 0 && count == 5) {
     names(atoi(arguments[4]));
     return 0;
