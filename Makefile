@@ -36,7 +36,7 @@ fuzz: ## fuzzes everything that reads what a peer or a user wrote; FUZZ_SECONDS=
 hostile: ## a hostile peer against the agent; MUTATIONS=n (100000), SEED=s
 	@mk/tests/hostile.sh
 
-bench: ## the ring against its peers, and the guard's cost; ROUNDS=n (20), STRICT=1, COMPARE=file
+bench: ## the ring against its peers, and the guard's cost; ROUNDS=n (12), STRICT=1, COMPARE=file
 	@mk/bench.sh $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(STRICT),--strict) $(if $(COMPARE),--compare $(COMPARE))
 
 bench-vm: ## USB over the ring against TCP in two virtual machines; ROUNDS=n (10), JSON=file, STRICT=1, ARCH=aarch64

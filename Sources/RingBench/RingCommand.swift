@@ -15,7 +15,7 @@ struct RingCommand: ParsableCommand {
             """)
 
     @Option(help: "How often each contender has its turn.")
-    var rounds = 20
+    var rounds = 12
     @Option(help: "How much of the usual work each turn does, in percent.")
     var work = 100
     @Option(help: "Only cells whose name has one of these words, such as messages-64; may be given again.")

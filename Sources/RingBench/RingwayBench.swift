@@ -22,7 +22,7 @@ struct GuardCommand: ParsableCommand {
             """)
 
     @Option(help: "How often each of the two has its turn.")
-    var rounds = 20
+    var rounds = 12
     @Option(help: "MiB read in each turn.")
     var megabytes = GuardCost.Work.usual.megabytes
     @Option(help: "Control requests in each turn.")

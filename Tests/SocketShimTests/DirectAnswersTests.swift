@@ -10,26 +10,22 @@ struct DirectAnswersTests {
     @Test("what has come is seen by every call that asks for it", arguments: variants, [false, true])
     func asks(_ variant: Variant, isDirect: Bool) throws {
         let pair = try AgentPair(variant, isDirect: true, areProgramsDirect: isDirect)
-        let port = try TCPListener.freePort(.v4)
-        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
-        #expect(server.wait(for: "READY"))
-        let client = try Probe.run(variant, "direct-asks", .v4, port: port, runtimeDirectory: pair.connecting)
+        let server = try ProbeServer(variant, "direct-echo", pair)
+        let client = try server.talk("direct-asks")
         #expect(
             client.lines == [
                 "poll: 1", "poll, wide: 1", "select: 1", "epoll: 1", "FIONREAD: 90", "MSG_PEEK: 90", "recvmsg: 90",
                 "readv: 90", "poll of a copy: 1", "O_ASYNC, poll: 1",
             ], "\(client.errors)")
-        #expect(server.finish().status == 0)
+        #expect(server.probe.finish().status == 0)
     }
 
     @Test("who leaves bytes unread resets the connection", arguments: variants, [false, true])
     func leaves(_ variant: Variant, isDirect: Bool) throws {
         let pair = try AgentPair(variant, isDirect: true, areProgramsDirect: isDirect)
-        let port = try TCPListener.freePort(.v4)
-        let server = try Probe(variant, "direct-leaves", .v4, port: port, runtimeDirectory: pair.serving)
-        #expect(server.wait(for: "READY"))
-        let client = try Probe.run(variant, "direct-left", .v4, port: port, runtimeDirectory: pair.connecting)
+        let server = try ProbeServer(variant, "direct-leaves", pair)
+        let client = try server.talk("direct-left")
         #expect(client.lines == Array(repeating: "read: ECONNRESET", count: 6), "\(client.errors)")
-        #expect(server.finish().status == 0)
+        #expect(server.probe.finish().status == 0)
     }
 }

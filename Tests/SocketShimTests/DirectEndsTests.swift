@@ -35,8 +35,8 @@ struct DirectEndsTests {
     @Test("a channel is not used while a program may still be copying", arguments: copying, Way.all)
     func outlived(_ variant: Variant, way: Way) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let behind = try Server(variant, "direct-behind", pair)
-        let echo = try Server(variant, "direct-echo", pair)
+        let behind = try ProbeServer(variant, "direct-behind", pair)
+        let echo = try ProbeServer(variant, "direct-echo", pair)
         let held = try behind.client("direct-held", way.environment)
         #expect(held.wait(for: "held"))
         if way.isReset {
@@ -60,7 +60,7 @@ struct DirectEndsTests {
     @Test("a program that dies in the midst of a copy costs no channel", arguments: copying, Way.all)
     func diesOften(_ variant: Variant, way: Way) throws {
         let pair = try AgentPair(variant, isDirect: true, channels: 2)
-        let behind = try Server(variant, "direct-behind", pair)
+        let behind = try ProbeServer(variant, "direct-behind", pair)
         for _ in 0..<4 {
             let held = try behind.client("direct-held", way.environment)
             guard held.wait(for: "held") else {
@@ -76,7 +76,7 @@ struct DirectEndsTests {
             #expect(try pair.connecting.isIdle() && pair.serving.isIdle())
         }
         behind.probe.kill()
-        let echo = try Server(variant, "direct-echo", pair)
+        let echo = try ProbeServer(variant, "direct-echo", pair)
         #expect(try echo.talk("direct-threads").lines == DirectModeTests.threeTimes)
         #expect(try pair.connecting.counter("connections-direct") == 7)
     }
@@ -84,7 +84,7 @@ struct DirectEndsTests {
     @Test("what stands for a socket before it is connected keeps its bytes with the agent", arguments: native)
     func before(_ variant: Variant) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let client = try Server(variant, "direct-echo", pair).talk("direct-before")
+        let client = try ProbeServer(variant, "direct-echo", pair).talk("direct-before")
         let all = ["dup", "epoll", "SO_RCVLOWAT", "O_ASYNC"].map { "\($0): 0 behind, then the end" }
         #expect(client.lines == all, "\(client.errors)")
         #expect(try pair.connecting.counter("connections-direct") == 0)
@@ -94,7 +94,7 @@ struct DirectEndsTests {
     @Test("a program that becomes another one leaves it every byte", arguments: native)
     func becomesAnother(_ variant: Variant) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let client = try Server(variant, "direct-echo", pair).talk("direct-exec")
+        let client = try ProbeServer(variant, "direct-echo", pair).talk("direct-exec")
         let ways = ["exec", "fork, exec", "vfork, exec", "clone, exec"] + (copies(variant) ? ["exec in a copy"] : [])
         // Nobody knows what a reader took that has gone in the midst of it.
         let torn = copies(variant) ? ["read: ECONNRESET"] : []
@@ -110,7 +110,7 @@ struct DirectEndsTests {
         ["PROBE_FILLS", "PROBE_PUTS", "PROBE_CLOSES"])
     func kicks(_ variant: Variant, way: String) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let echo = try Server(variant, "direct-echo", pair)
+        let echo = try ProbeServer(variant, "direct-echo", pair)
         let honest = try echo.client("direct-flood")
         for _ in 0..<3 {
             let other = try echo.client("direct-kicks", [way: "1"])
@@ -126,37 +126,8 @@ struct DirectEndsTests {
     @Test("an end in order is never a reset", arguments: native)
     func farewells(_ variant: Variant) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let client = try Server(variant, "direct-farewell", pair).talk("direct-farewells")
+        let client = try ProbeServer(variant, "direct-farewell", pair).talk("direct-farewells")
         #expect(client.lines == ["whole: 400"], "\(client.errors)")
         #expect(try pair.connecting.counter("connections-reset") == 0)
-    }
-
-    /// A server of its own port, and the programs that connect to it.
-    private final class Server {
-        let probe: Probe
-        private let variant: Variant
-        private let port: UInt16
-        private let pair: AgentPair
-
-        init(_ variant: Variant, _ mode: String, _ pair: AgentPair) throws {
-            (self.variant, self.pair) = (variant, pair)
-            port = try TCPListener.freePort(.v4)
-            probe = try Probe(variant, mode, .v4, port: port, runtimeDirectory: pair.serving)
-            #expect(probe.wait(for: "READY"))
-        }
-
-        func client(_ mode: String, _ environment: [String: String] = [:]) throws -> Probe {
-            try Probe(
-                variant, mode, .v4, port: port, runtimeDirectory: pair.connecting, environment: environment)
-        }
-
-        /// Runs one from start to end.
-        func talk(
-            _ mode: String, _ environment: [String: String] = [:]
-        ) throws -> (lines: [String], errors: String, status: Int32) {
-            try client(mode, environment).finish()
-        }
-
-        deinit { if probe.process.isRunning { probe.kill() } }
     }
 }

@@ -56,18 +56,16 @@ struct DirectModeTests {
     @Test("a program that is killed leaves nothing behind", arguments: native.filter { $0.libc == "glibc" })
     func killed(_ variant: Variant) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let port = try TCPListener.freePort(.v4)
-        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
-        #expect(server.wait(for: "READY"))
+        let echo = try ProbeServer(variant, "direct-echo", pair)
         for _ in 0..<40 {
-            let client = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
+            let client = try echo.client("direct-flood")
             #expect(client.wait(for: "more"))
             client.kill()
         }
-        let last = try Probe.run(variant, "direct-threads", .v4, port: port, runtimeDirectory: pair.connecting)
+        let last = try echo.talk("direct-threads")
         #expect(last.lines == Self.threeTimes)
         #expect(try pair.connecting.isIdle() && pair.serving.isIdle())
-        #expect(server.finish().status == 0)
+        #expect(echo.probe.finish().status == 0)
     }
 
     @Test(
@@ -75,71 +73,61 @@ struct DirectModeTests {
         [false, true])
     func diesInAHold(_ variant: Variant, reads: Bool) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let port = try TCPListener.freePort(.v4)
-        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
-        #expect(server.wait(for: "READY"))
+        let echo = try ProbeServer(variant, "direct-echo", pair)
         for _ in 0..<10 {
-            let client = try Probe(
-                variant, "direct-death", .v4, port: port, runtimeDirectory: pair.connecting,
-                environment: reads ? ["PROBE_READS": "1"] : [:])
+            let client = try echo.client("direct-death", reads ? ["PROBE_READS": "1"] : [:])
             let end = client.finish()
             #expect(end.lines == [] && end.status == SIGKILL, "it did not copy, or copied elsewhere")
         }
         #expect(try pair.connecting.isIdle() && pair.serving.isIdle())
-        let last = try Probe.run(variant, "direct-threads", .v4, port: port, runtimeDirectory: pair.connecting)
+        let last = try echo.talk("direct-threads")
         #expect(last.lines == Self.threeTimes)
-        #expect(server.finish().status == 0)
+        #expect(echo.probe.finish().status == 0)
     }
 
     @Test("a program that writes into the page harms nobody else", arguments: native.filter { $0.libc == "glibc" })
     func scribbles(_ variant: Variant) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let port = try TCPListener.freePort(.v4)
-        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
-        #expect(server.wait(for: "READY"))
-        let honest = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
+        let echo = try ProbeServer(variant, "direct-echo", pair)
+        let honest = try echo.client("direct-flood")
         #expect(honest.wait(for: "more"))
-        let hostile = try Probe.run(variant, "direct-scribble", .v4, port: port, runtimeDirectory: pair.connecting)
+        let hostile = try echo.talk("direct-scribble")
         #expect(hostile.lines.last == "pages: 40", "\(hostile)")
         // Said after all that: every byte before was right.
         #expect(honest.says("more", times: 4))
         #expect(honest.process.isRunning)
         honest.kill()
         #expect(try pair.connecting.counter("connections-direct") == 41)
-        #expect(server.finish().status == 0)
+        #expect(echo.probe.finish().status == 0)
     }
 
     @Test("an agent that is lost ends the connection", arguments: native.filter { $0.libc == "glibc" })
     func lostAgent(_ variant: Variant) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let port = try TCPListener.freePort(.v4)
-        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
-        #expect(server.wait(for: "READY"))
-        let client = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
+        let echo = try ProbeServer(variant, "direct-echo", pair)
+        let client = try echo.client("direct-flood")
         #expect(client.wait(for: "more"))
         for process in pair.connecting.processes { kill(process, SIGKILL) }
         let end = client.finish()
         #expect(end.status == 1 && end.lines.last.map { $0.contains("ECONNRESET") || $0.contains("EPIPE") } == true)
-        #expect(server.finish().status == 0)
+        #expect(echo.probe.finish().status == 0)
     }
 
     @Test("a ring is given to nobody from before another agent", arguments: native.filter { $0.libc == "glibc" })
     func anotherAgent(_ variant: Variant) throws {
         let pair = try AgentPair(variant, isDirect: true)
-        let port = try TCPListener.freePort(.v4)
-        let server = try Probe(variant, "direct-echo", .v4, port: port, runtimeDirectory: pair.serving)
-        #expect(server.wait(for: "READY"))
-        let before = try Probe(variant, "direct-stale", .v4, port: port, runtimeDirectory: pair.connecting)
+        let echo = try ProbeServer(variant, "direct-echo", pair)
+        let before = try echo.client("direct-stale")
         #expect(before.wait(for: "more"))
         try pair.replaceConnecting()
         // The first connection of this agent, too, and on the same channel.
-        let next = try Probe(variant, "direct-flood", .v4, port: port, runtimeDirectory: pair.connecting)
+        let next = try echo.client("direct-flood")
         #expect(next.wait(for: "more"))
         #expect(before.finish().lines.last == "send: EPIPE")
         #expect(next.says("more", times: 4))
         #expect(try pair.connecting.counter("connections-direct") == 1)
         next.kill()
-        #expect(server.finish().status == 0)
+        #expect(echo.probe.finish().status == 0)
     }
 
     private func talk(

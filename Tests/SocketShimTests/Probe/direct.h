@@ -524,6 +524,17 @@ static int direct_scribble(void) {
   return 0;
 }
 
+static int listen_at_port(void) {
+  struct sockaddr_storage address;
+  socklen_t length = fill(&address, 1, port);
+  int listener = socket(domain, SOCK_STREAM, 0);
+  signal(SIGPIPE, SIG_IGN);
+  if (bind(listener, (struct sockaddr *)&address, length) != 0 || listen(listener, 8) != 0) _exit(1);
+  puts("READY");
+  fflush(stdout);
+  return listener;
+}
+
 // Sends back what it gets, on each connection, until its standard input ends.
 static void *echo_one(void *given) {
   int fd = (int)(intptr_t)given;
@@ -553,13 +564,7 @@ static void *echo_all(void *given) {
 }
 
 static int direct_echo(void) {
-  struct sockaddr_storage address;
-  socklen_t length = fill(&address, 1, port);
-  int listener = socket(domain, SOCK_STREAM, 0);
-  signal(SIGPIPE, SIG_IGN);
-  if (bind(listener, (struct sockaddr *)&address, length) != 0 || listen(listener, 8) != 0) return 1;
-  puts("READY");
-  fflush(stdout);
+  int listener = listen_at_port();
   pthread_t thread;
   pthread_create(&thread, NULL, echo_all, &listener);
   char byte;

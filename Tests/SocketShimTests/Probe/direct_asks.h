@@ -101,13 +101,7 @@ enum { LEAVING = 6 };
 
 // Leaves ninety bytes of a hundred unread: by `close`, or by its end.
 static int direct_leaves(void) {
-  struct sockaddr_storage address;
-  socklen_t length = fill(&address, 1, port);
-  int listener = socket(domain, SOCK_STREAM, 0);
-  signal(SIGPIPE, SIG_IGN);
-  if (bind(listener, (struct sockaddr *)&address, length) != 0 || listen(listener, 8) != 0) return 1;
-  puts("READY");
-  fflush(stdout);
+  int listener = listen_at_port();
   char byte;
   for (int turn = 0; turn < LEAVING; turn++) {
     int fd = accept(listener, NULL, NULL);

@@ -118,17 +118,6 @@ static void echo_behind(int fd, pid_t parent) {
   }
 }
 
-static int listen_at_port(void) {
-  struct sockaddr_storage address;
-  socklen_t length = fill(&address, 1, port);
-  int listener = socket(domain, SOCK_STREAM, 0);
-  signal(SIGPIPE, SIG_IGN);
-  if (bind(listener, (struct sockaddr *)&address, length) != 0 || listen(listener, 8) != 0) _exit(1);
-  puts("READY");
-  fflush(stdout);
-  return listener;
-}
-
 // One connection after the other, each in a child, which is killed for a byte of standard input.
 static int direct_behind(void) {
   pid_t parent = getpid();
