@@ -242,9 +242,12 @@ final class Connection {
     /// Whether the program wants to read no more, and may still send: what comes is dropped then, as a TCP socket drops
     /// it that was shut down for reading.
     private func isDeaf() -> Bool {
+        guard !localFinished else { return false }
         var byte: UInt8 = 0
-        return !localFinished
-            && (recv(socket, &byte, 1, cs_msg_dontwait() | cs_msg_peek()) > 0 || cs_errno() == EAGAIN)
+        let count = recv(socket, &byte, 1, cs_msg_dontwait() | cs_msg_peek())
+        // It has left in order, and epoll has not told of that yet.
+        if count == 0 { localFinished = true }
+        return count > 0 || cs_errno() == EAGAIN
     }
 
     /// How many bytes there are to read.

@@ -167,8 +167,12 @@ extension DataPath {
         switch why {
         case .local:
             // What the program said before it left is whole: the peer's program gets its end. Not so where it has left
-            // bytes in its ring, which nobody else would tell of.
-            if connections[number]?.localFinished == true, channels[number].direct == nil { channels[number].finish() }
+            // bytes in its ring, as one that was killed may have: the kernel tells of those in a socket only.
+            if connections[number]?.localFinished == true,
+                channels[number].direct?.page.isGivenUp.loadAcquire() != 0
+            {
+                channels[number].finish()
+            }
             channels[number].reset()
         case .refused(let direction):
             counters.guardRefusals &+= 1

@@ -66,7 +66,8 @@ extension DataPath {
         recv(connection.socket, words, 16, cs_msg_dontwait())
         let ticket = words.load(fromByteOffset: 8, as: UInt64.self)
         let slot = Int(ticket & 0xFF)
-        guard slot < clients.count, let client = clients[slot], client.ticket == ticket else { return }
+        // Who has not asked has 0, and what stands there may be anything.
+        guard ticket != 0, slot < clients.count, let client = clients[slot], client.ticket == ticket else { return }
         forgetClient(slot)
         guard connection.rules == nil, connection.channel.port != USBIPProtocol.port,
             let grant = DirectGrant(holder: client.socket)
@@ -90,6 +91,7 @@ extension DataPath {
             + channel.describe(
                 direct.own.sharedOffset, direct.peer.sharedOffset, settings.geometry, polls: link.peerPolls)
         if sendWords(client, words, [grant.descriptor, direct.own.shared, direct.peer.shared]) {
+            grant.wasSent()
             counters.direct &+= 1
         } else {
             channel.takeBack()

@@ -13,6 +13,7 @@ public struct DirectPage: @unchecked Sendable {
     @usableFromInline static var openPlace: Int { 144 }
     @usableFromInline static var endingPlace: Int { 148 }
     @usableFromInline static var attendedPlace: Int { 192 }
+    @usableFromInline static var givenUpPlace: Int { 196 }
 
     @usableFromInline let base: UnsafeMutableRawPointer
 
@@ -38,6 +39,10 @@ public struct DirectPage: @unchecked Sendable {
 
     /// 1 while the program takes bytes out of the ring, so that the agent leaves them there.
     @inlinable public var isAttended: SharedWord32 { SharedWord32(base + Self.attendedPlace) }
+
+    /// 1 when the program has given the ring up, and what had come is in its socket: what comes from then on it has not
+    /// left unread.
+    @inlinable public var isGivenUp: SharedWord32 { SharedWord32(base + Self.givenUpPlace) }
 
     /// Whether somebody holds one of the ends.
     public var isHeld: Bool { producer.currentOwner != 0 || consumer.currentOwner != 0 }

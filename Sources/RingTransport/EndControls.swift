@@ -5,7 +5,7 @@ import RingBuffer
 /// The control blocks of all ends of one link: guest-local memory in a sealed memfd, so that it can be
 /// handed to other processes of this guest and never lies in a section.
 public final class EndControls {
-    public let descriptor: Int32
+    public private(set) var descriptor: Int32
     let base: UnsafeMutableRawPointer
     let size: Int
 
@@ -28,7 +28,7 @@ public final class EndControls {
         guard ftruncate(fd, off_t(size)) == 0, cs_seal_size(fd) == 0 else {
             let error = cs_errno()
             close(fd)
-            throw .system(.io, "sizing the ring ends' control memory to \(size) bytes", error)
+            throw .system(.io, "sizing the ring ends' control memory", error)
         }
         let base = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
         guard let base, base != cs_map_failed() else {
@@ -37,6 +37,12 @@ public final class EndControls {
             throw .system(.io, "mapping the ring ends' control memory", error)
         }
         return EndControls(descriptor: fd, base: base, size: size)
+    }
+
+    /// Nobody else is to be handed it.
+    func closeDescriptor() {
+        close(descriptor)
+        descriptor = -1
     }
 
     /// The producer's block of a channel; the consumer's follows it.
@@ -62,6 +68,9 @@ public final class DirectGrant {
     }
 
     deinit { close(holder) }
+
+    /// The program has the descriptor.
+    public func wasSent() { controls.closeDescriptor() }
 
     /// Whether no process uses the page any more: who had one of the ends is dead, or another program by now. The
     /// kernel closes the stream when the last process that has it ends or executes another program.

@@ -53,11 +53,15 @@ private func ask(_ fd: Int32, _ control: Int32) {
     guard raw_send(fd, &words.first, 16) == 16, isThere(control, fd) else { return }
     var answer = Grant()
     var descriptors: InlineArray<3, Int32> = [-1, -1, -1]
+    // No child that another thread forks has them.
+    var mask: UInt64 = 0
+    shim_begin_change(&mask)
+    defer { shim_end_change(&mask) }
     var span = descriptors.mutableSpan
     span.withUnsafeMutableBufferPointer { room in
         let places = room.baseAddress.unsafelyUnwrapped
         guard raw_receive_grant(control, &answer, MemoryLayout<Grant>.size, places) == MemoryLayout<Grant>.size else {
-            return Trace.note("direct", fd, "the agent moves its bytes: its configuration, or this port")
+            return Trace.note("direct", fd, "the agent moves its bytes")
         }
         shim_direct_begin(fd, control, &answer.grant, places)
         Trace.note("direct", fd, "uses its ring itself")

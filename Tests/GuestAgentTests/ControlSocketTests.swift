@@ -106,4 +106,37 @@ import Testing
         #expect(reply.result == 0)
         _ = try listener.accept()
     }
+
+    /// A ticket of zeros is nobody's: not that of the program in the first place, which waits for its connection.
+    @Test(arguments: Setting.all)
+    func aTicketOfZeros(_ setting: Setting) throws {
+        let guests = try Guests(setting)
+        for side in Guests.Side.allCases { try guests.start(side, ["--direct=on", "--heartbeat-misses=1000"]) }
+        for side in Guests.Side.allCases { try guests.waitForLink(side) }
+        let (client, service) = try guests.pair(from: .a, port: 12)
+        let listener = try guests.listen(.b, port: 13)
+        let told = try whatAllAreTold(guests)
+        _ = try guests.status(.a)
+        let peer = try #require(try guests.agent(.b).children.first)
+        kill(peer, SIGSTOP)
+        let waits = try Stream(connectedTo: guests.runtime(.a) + "/agent.sock")
+        try waits.write(ControlProtocol.request(.init(operation: .connect, port: 13, flags: 0)))
+        _ = try guests.status(.a)
+        try client.write(told + [UInt8](repeating: 0, count: 8) + [7])
+        for _ in 0..<3 { _ = try guests.status(.a) }
+        kill(peer, SIGCONT)
+        let reply = try #require(ControlProtocol.parseReply(try waits.read(ControlProtocol.size)))
+        #expect(reply.result == 0)
+        try waits.write([1, 2])
+        #expect(try listener.accept().read(2) == [1, 2])
+        #expect(try service.read(1) == [7])
+    }
+
+    /// The first half of what is to be said on a stream whose ring is wanted. Who has asked is gone then.
+    private func whatAllAreTold(_ guests: Guests) throws -> [UInt8] {
+        let program = try Stream(connectedTo: guests.runtime(.a) + "/agent.sock")
+        try program.write(ControlProtocol.request(.init(operation: .direct, port: 0, flags: 0)))
+        // Behind the answer's head, and before the ticket.
+        return Array(try program.read(32)[16..<24])
+    }
 }

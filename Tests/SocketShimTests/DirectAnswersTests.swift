@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import TestSupport
 import Testing
 
@@ -27,5 +28,21 @@ struct DirectAnswersTests {
         let client = try server.talk("direct-left")
         #expect(client.lines == Array(repeating: "read: ECONNRESET", count: 6), "\(client.errors)")
         #expect(server.probe.finish().status == 0)
+    }
+
+    /// The agent finds the end and the late byte at once.
+    @Test("what comes for one that has left in order does not spoil its end", arguments: variants, [false, true])
+    func late(_ variant: Variant, isDirect: Bool) throws {
+        let pair = try AgentPair(variant, isDirect: true, areProgramsDirect: isDirect)
+        let server = try ProbeServer(variant, "direct-closes", pair)
+        let client = try server.client("direct-late")
+        #expect(client.wait(for: "ready"))
+        for process in pair.serving.processes { kill(process, SIGSTOP) }
+        server.probe.say("x")
+        #expect(server.probe.wait(for: "closed"))
+        client.say("x")
+        #expect(client.wait(for: "write: ok"))
+        for process in pair.serving.processes { kill(process, SIGCONT) }
+        #expect(client.finish().lines.last == "read: 0")
     }
 }

@@ -86,7 +86,6 @@ static int has_control(const struct shim_direct *direct) {
 static int keep_control(struct shim_direct *direct, int control) {
   struct raw_file file;
   direct->control = raw_fcntl(control, F_DUPFD_CLOEXEC, 512);
-  if (direct->control < 0) direct->control = raw_fcntl(control, F_DUPFD_CLOEXEC, 0);
   if (direct->control < 0 || raw_file(direct->control, &file) < 0) return 0;
   direct->control_device = file.device;
   direct->control_inode = file.inode;
@@ -166,10 +165,14 @@ static void drop_control(int control) {
 }
 
 void shim_direct_drop(int fd) {
+  // The child of vfork has its parent's memory, and descriptors of its own.
+  if (shim_direct_count() == 0 || (int)(*identity >> 32) != raw_process()) return;
   struct shim_direct *direct = take(fd);
   if (!direct) return drop_control(fd);
   int unused = is_unused(direct);
   settle(fd, direct);
+  // Release: pairs with the load in DataPath.end, behind the end of the socket.
+  __atomic_store_n(shim_attended(direct->page) + 1, 1, __ATOMIC_RELEASE);
   if (unused) {
     unmap(direct);
     // Last: by it the agent knows that nobody has the page.

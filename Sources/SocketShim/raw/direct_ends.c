@@ -111,6 +111,7 @@ static int missing(void) {
 // A bad pointer is the kernel's to refuse.
 static int is_there(const void *start, size_t size) {
   uintptr_t end = (uintptr_t)start + size;
+  if (end < (uintptr_t)start) return 0;
   for (uintptr_t place = (uintptr_t)start; place < end; place = (place | 4095) + 1)
     if (!raw_is_readable((const void *)place, 1)) return 0;
   return 1;

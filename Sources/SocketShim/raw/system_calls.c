@@ -237,6 +237,7 @@ int raw_epoll_remove(int epoll, int fd) {
 
 // The kernel copies the set before it refuses the operation; words of 8 bytes lie in one page.
 int raw_is_readable(const void *bytes, size_t count) {
+  if ((uintptr_t)bytes + count < count) return 0;
   for (uintptr_t place = (uintptr_t)bytes & ~(uintptr_t)7; place < (uintptr_t)bytes + count; place += 8)
     if (call(SYS_rt_sigprocmask, -1, (long)place, 0, 8, 0, 0) == -EFAULT) return 0;
   return 1;

@@ -130,3 +130,34 @@ static int direct_left(void) {
   }
   return 0;
 }
+
+// Reads all, and closes when it is told to.
+static int direct_closes(void) {
+  int listener = listen_at_port(), fd = accept(listener, NULL, NULL);
+  char byte;
+  for (int i = 0; i < 200; i++) {
+    exactly(fd, &byte, 1);
+    if (write(fd, &byte, 1) != 1) return 1;
+  }
+  if (read(0, &byte, 1) != 1) return 1;
+  close(fd);
+  puts("closed");
+  fflush(stdout);
+  return 0;
+}
+
+// Says something that nobody reads any more, when it is told to.
+static int direct_late(void) {
+  int fd = stream_to_echo();
+  for (int i = 0; i < 200; i++) {
+    if (write(fd, asked, 1) != 1) return 1;
+    exactly(fd, asked, 1);
+  }
+  puts("ready");
+  fflush(stdout);
+  if (read(0, asked, 1) != 1) return 1;
+  line("write", write(fd, asked, 1));
+  fflush(stdout);
+  printf("read: %zd\n", read(fd, asked, 1));
+  return 0;
+}

@@ -510,6 +510,7 @@ int main(int count, char **arguments) {
       {"direct-kicks", direct_kicks},
       {"direct-scribble", direct_scribble},
       {"direct-asks", direct_asks}, {"direct-leaves", direct_leaves}, {"direct-left", direct_left},
+      {"direct-closes", direct_closes}, {"direct-late", direct_late},
   };
   if (count < 4) return 64;
   // Whoever started this may have it blocked.
