@@ -61,10 +61,10 @@ private func ask(_ fd: Int32, _ control: Int32) {
     span.withUnsafeMutableBufferPointer { room in
         let places = room.baseAddress.unsafelyUnwrapped
         guard raw_receive_grant(control, &answer, MemoryLayout<Grant>.size, places) == MemoryLayout<Grant>.size else {
-            return Trace.note("direct", fd, "the agent moves its bytes")
+            return Trace.note("direct", fd, "stays with the agent")
         }
         shim_direct_begin(fd, control, &answer.grant, places)
-        Trace.note("direct", fd, "uses its ring itself")
+        Trace.note("direct", fd, "uses its ring")
     }
 }
 

@@ -166,7 +166,7 @@ static void drop_control(int control) {
 
 void shim_direct_drop(int fd) {
   // The child of vfork has its parent's memory, and descriptors of its own.
-  if (shim_direct_count() == 0 || (int)(*identity >> 32) != raw_process()) return;
+  if (shim_direct_count() == 0 || !shim_is_own_process()) return;
   struct shim_direct *direct = take(fd);
   if (!direct) return drop_control(fd);
   int unused = is_unused(direct);

@@ -110,10 +110,12 @@ static int missing(void) {
 
 // A bad pointer is the kernel's to refuse.
 static int is_there(const void *start, size_t size) {
-  uintptr_t end = (uintptr_t)start + size;
-  if (end < (uintptr_t)start) return 0;
-  for (uintptr_t place = (uintptr_t)start; place < end; place = (place | 4095) + 1)
+  uintptr_t place = (uintptr_t)start, end = place + size;
+  // At least the first byte: a range whose end wraps begins where no program has memory.
+  do {
     if (!raw_is_readable((const void *)place, 1)) return 0;
+    place = (place | 4095) + 1;
+  } while (place < end);
   return 1;
 }
 

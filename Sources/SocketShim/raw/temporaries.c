@@ -27,6 +27,8 @@ static int changing, forking;
 static int process;
 enum { TURNS = 100, MILLISECONDS = 100 };
 
+int shim_is_own_process(void) { return __atomic_load_n(&process, __ATOMIC_ACQUIRE) == raw_process(); }
+
 static void notice_process(void) {
   int now = raw_process();
   if (__atomic_load_n(&process, __ATOMIC_ACQUIRE) == now) return;

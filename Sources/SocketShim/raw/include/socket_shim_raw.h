@@ -106,6 +106,8 @@ int shim_keep(int fd);
 void shim_begin_change(uint64_t *_Nonnull mask);
 void shim_end_change(const uint64_t *_Nonnull mask);
 void shim_forget(int place);
+// Whether what this library keeps in memory is of this process, and not of the parent of a vfork.
+int shim_is_own_process(void);
 // What a call of this thread has left behind that never came back: a signal's handler has left it by a jump.
 void shim_close_abandoned(void);
 
