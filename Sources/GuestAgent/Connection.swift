@@ -245,9 +245,9 @@ final class Connection {
         guard !localFinished else { return false }
         var byte: UInt8 = 0
         let count = recv(socket, &byte, 1, cs_msg_dontwait() | cs_msg_peek())
-        // It has left in order, and epoll has not told of that yet.
-        if count == 0 { localFinished = true }
-        return count > 0 || cs_errno() == EAGAIN
+        // It has left in order, and epoll has not told of that yet. What the guard keeps back is before the end.
+        if count == 0, (outward?.count ?? 0) == 0 { localFinished = true }
+        return count > 0 || count < 0 && cs_errno() == EAGAIN
     }
 
     /// How many bytes there are to read.

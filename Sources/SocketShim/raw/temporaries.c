@@ -63,11 +63,12 @@ void shim_end_change(const uint64_t *mask) {
 }
 
 static void before_fork(void) {
-  if (shim_direct_count() > 0) shim_direct_drop_all();
   notice_process();
   __atomic_fetch_add(&forking, 1, __ATOMIC_SEQ_CST);
   for (int turn = 0; turn < TURNS + MILLISECONDS && __atomic_load_n(&changing, __ATOMIC_SEQ_CST) > 0; turn++)
     wait_a_turn(turn);
+  // Behind that: a connection that another thread has just been given is among them, and none comes after it.
+  if (shim_direct_count() > 0) shim_direct_drop_all();
 }
 
 // A handler that has forked in the midst of a fork has a child that comes by here with nothing under way.
