@@ -110,8 +110,12 @@ serve() { # TEXT PORTS COMMAND…
 check() {
     local name=$1
     shift
-    if "$@" >"$scratch/output" 2>&1; then say pass "$name"; else say fail "$name"; fi
-    sed 's/^/  /' "$scratch/output" | tail -n 60
+    local lines=60
+    if "$@" >"$scratch/output" 2>&1; then say pass "$name"; else
+        say fail "$name"
+        lines=+1
+    fi
+    sed 's/^/  /' "$scratch/output" | tail -n "$lines"
 }
 
 # An agent that a busy machine gives no time for seconds is asked again; what it said instead is told.
