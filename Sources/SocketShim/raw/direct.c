@@ -172,7 +172,7 @@ void shim_direct_drop(int fd) {
   int unused = is_unused(direct);
   settle(fd, direct);
   // Release: pairs with the load in DataPath.end, behind the end of the socket.
-  __atomic_store_n(shim_attended(direct->page) + 1, 1, __ATOMIC_RELEASE);
+  __atomic_store_n(shim_given_up(direct->page), 1, __ATOMIC_RELEASE);
   if (unused) {
     unmap(direct);
     // Last: by it the agent knows that nobody has the page.

@@ -338,8 +338,9 @@ int raw_receive_grant(int fd, void *bytes, size_t count, int descriptors[3]) {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(3 * sizeof(int))];
   } control;
+  // Not the union's size, which has room for a fourth behind the third.
   struct msghdr message = {
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(3 * sizeof(int))};
   int got = (int)call(SYS_recvmsg, fd, (long)&message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
   struct cmsghdr *found = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
   if (!found || found->cmsg_level != SOL_SOCKET || found->cmsg_type != SCM_RIGHTS) return got > 0 ? 0 : got;

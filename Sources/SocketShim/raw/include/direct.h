@@ -58,6 +58,8 @@ void shim_direct_leave(struct shim_direct *_Nonnull direct);
 int shim_direct_is_current(int fd, const struct shim_direct *_Nonnull direct);
 // The word by which the agent leaves the bytes that come to this process (RingBuffer's DirectPage).
 static inline uint32_t *_Nonnull shim_attended(void *_Nonnull page) { return (uint32_t *)((char *)page + 192); }
+// And the one by which it knows that this process has given the ring up.
+static inline uint32_t *_Nonnull shim_given_up(void *_Nonnull page) { return (uint32_t *)((char *)page + 196); }
 
 // Memory that is shared, of a file or (-1) of nobody else; NULL where there is none.
 void *_Nullable raw_map(int fd, uint64_t offset, size_t size, int is_writable);
